@@ -1,0 +1,122 @@
+"""The HTTP client of the serving contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pydantic
+
+from liftgraph_dagster.errors import ErrorClass, ProviderError
+from liftgraph_dagster.providers.contract import ChatRequest, ChatResponse, WireError
+
+REQUEST_TIMEOUT_S = 110.0
+"""Below the 120 s after which DSPy's evaluator sends a slow request a second time."""
+
+
+class HttpProvider:
+    """A model server that speaks the contract, over a socket or in this process (ASGI).
+
+    Args:
+        base_url: address of the server, without `/v1`.
+        model: what is sent as `model` and stands in the records.
+        api_key: sent as a bearer token; never shown in an error.
+        transport: an httpx transport, for a server in this process.
+    """
+
+    constrains = True
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str,
+        name: str = "http",
+        api_key: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.base_url = base_url.rstrip("/")
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._client = httpx.AsyncClient(
+            base_url=self.base_url,
+            headers=headers,
+            transport=transport,
+            timeout=httpx.Timeout(timeout_s, connect=10.0),
+            follow_redirects=True,
+            trust_env=False,
+        )
+
+    async def complete(self, request: ChatRequest) -> ChatResponse:
+        try:
+            response = await self._client.post("/v1/chat/completions", json=request.body())
+        except httpx.TimeoutException as exc:
+            raise ProviderError(
+                f"{self._who} did not answer in time ({type(exc).__name__})",
+                error_class=ErrorClass.TIMEOUT,
+            ) from exc
+        except httpx.HTTPError as exc:
+            raise ProviderError(
+                f"{self._who} cannot be reached: {exc or type(exc).__name__}. Check that the "
+                "server runs and that LIFTGRAPH_MODEL_URL is its address"
+            ) from exc
+        if response.status_code != httpx.codes.OK:
+            raise self._refused(response)
+        return self._parsed(response)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    @property
+    def _who(self) -> str:
+        return f"the model server at {self.base_url}"
+
+    def _parsed(self, response: httpx.Response) -> ChatResponse:
+        try:
+            return ChatResponse.model_validate_json(response.content)
+        except pydantic.ValidationError as exc:
+            problem = exc.errors(include_url=False, include_input=False)[0]
+            raise ProviderError(
+                f"{self._who} answered 200 with a body that is not a chat completion: "
+                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}",
+                error_class=ErrorClass.PERMANENT,
+            ) from exc
+
+    def _refused(self, response: httpx.Response) -> ProviderError:
+        return ProviderError(
+            f"{self._who} answered {response.status_code}: {_said(response)}",
+            error_class=_error_class(response),
+            status=response.status_code,
+            retry_after_s=_seconds(response.headers.get("retry-after")),
+        )
+
+
+def _said(response: httpx.Response) -> str:
+    """Return the server's message, from a flat body (SGLang) or a nested one (llama.cpp)."""
+    try:
+        body: Any = response.json()
+        return WireError.model_validate(body.get("error", body) | {"object": "error"}).message
+    except (ValueError, AttributeError, TypeError):
+        return response.text[:200].strip() or response.reason_phrase
+
+
+def _error_class(response: httpx.Response) -> ErrorClass:
+    status = response.status_code
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return ErrorClass.RATE_LIMITED
+    if status in (httpx.codes.REQUEST_TIMEOUT, httpx.codes.GATEWAY_TIMEOUT):
+        return ErrorClass.TIMEOUT
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return ErrorClass.TRANSIENT
+    if "context" in response.text.lower() and status == httpx.codes.BAD_REQUEST:
+        return ErrorClass.RESOURCE
+    return ErrorClass.PERMANENT
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return float(header) if header else None
+    except ValueError:
+        return None
