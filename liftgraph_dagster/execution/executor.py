@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import dspy
@@ -31,7 +31,7 @@ from liftgraph_dagster.errors import (
     VersionMismatch,
 )
 from liftgraph_dagster.execution.ask import Answer, Asker
-from liftgraph_dagster.execution.history import MAIN, Position, branch_line, positions
+from liftgraph_dagster.execution.history import MAIN, Position, branch_line, is_inside, positions
 from liftgraph_dagster.execution.owner import describe, is_dead, new_owner
 from liftgraph_dagster.execution.parallel import run_branches
 from liftgraph_dagster.execution.records import (
@@ -40,6 +40,7 @@ from liftgraph_dagster.execution.records import (
     ExecutionId,
     Lease,
     Next,
+    NodeError,
     NodeEvent,
     Status,
     new_execution_id,
@@ -114,7 +115,8 @@ class Executor:
             user_id=user_id,
             attrs=_projection(graph, state) | dict(attrs or {}),
         )
-        await self.store.create(execution, graph.manifest)
+        await self.store.remember(graph.name, graph.version, graph.manifest)
+        await self.store.create(execution)
         return execution
 
     async def run(
@@ -204,16 +206,18 @@ class Executor:
         state = _migrated(graph, execution, main.state)
         event = NodeEvent(
             EventKind.STATUS,
-            node="",
-            node_type="",
-            error={"class": "version", "message": f"changed: {', '.join(differing)}"},
+            note=f"goes on under version {graph.version[:12]}; changed: {', '.join(differing)}",
         )
-        await self.store.adopt_version(execution.id, graph.version, graph.manifest)
+        await self.store.remember(graph.name, graph.version, graph.manifest)
         await self.store.commit(
-            execution.id, Commit(execution.rev, [event], status=Status.RUNNING, state=state)
+            execution.id,
+            Commit(execution.rev, [event], state=state, graph_version=graph.version),
         )
-        # Unfinished branches begin again: their states were made by the old version.
-        return await self.store.get(execution.id), {MAIN: dataclasses.replace(main, state=state)}
+        if "state" in differing:  # the branches' states were made by the old version: begin again
+            lines = {}
+        return await self.store.get(execution.id), lines | {
+            MAIN: dataclasses.replace(main, state=state)
+        }
 
 
 class _Walker:
@@ -300,7 +304,8 @@ class _Walker:
             state=self._snapshot(line, after, ending=ending),
             attrs=_projection(self.graph, state) if ending else None,
         )
-        self._lines.pop(line, None)
+        for known in [name for name in self._lines if name == line or is_inside(name, line)]:
+            del self._lines[known]
         return (None if isinstance(following, End) else following), after
 
     async def commit(
@@ -311,22 +316,26 @@ class _Walker:
         state: bytes | None = None,
         attrs: Mapping[str, Any] | None = None,
     ) -> None:
-        """Commit events of any line; branches take turns."""
+        """Commit events of any line; branches take turns. A cancellation waits until the store has
+        answered: half of a commit's outcome is worse than a moment's delay."""
+        await _to_the_end(self._commit(Commit(0, events, status, state, attrs)))
+
+    async def _commit(self, draft: Commit) -> None:
         async with self._committing:
             rev = self.execution.rev
-            commit = Commit(rev, events, status=status, state=state, attrs=attrs)
             try:
-                await self._store.commit(self.execution.id, commit)
+                await self._store.commit(self.execution.id, dataclasses.replace(draft, rev=rev))
             except ExecutionFenced:
                 await self._explain_fence()
                 raise
-            changes: dict[str, Any] = {"rev": rev + len(events)}
-            if status is not None:
-                changes["status"] = status
-            if state is not None:
-                changes |= {"state": state, "state_rev": rev + len(events)}
+            after = rev + len(draft.events)
+            changes: dict[str, Any] = {"rev": after}
+            if draft.status is not None:
+                changes["status"] = draft.status
+            if draft.state is not None:
+                changes |= {"state": draft.state, "state_rev": after}
             self.execution = self.execution.evolve(**changes)
-        for seq, event in enumerate(events, rev + 1):
+        for seq, event in enumerate(draft.events, rev + 1):
             for observer in self._observers:
                 observer(self.execution, dataclasses.replace(event, seq=seq))
 
@@ -383,11 +392,7 @@ class _Walker:
             attempt=attempt,
             started_at=started_at,
             duration_s=time.perf_counter() - started,
-            error={
-                "class": error_class.value,
-                "type": type(ours or exc).__name__,
-                "message": message[:4000],
-            },
+            error=NodeError(error_class, type(ours or exc).__name__, message[:4000]),
         )
         await self.commit([event])
         return NodeFailed(
@@ -407,7 +412,7 @@ class _Walker:
         """Leave the execution suspended, if the store can still be reached."""
         with contextlib.suppress(LiftGraphError, asyncio.TimeoutError):
             async with asyncio.timeout(5):
-                await asyncio.shield(self.commit([], status=Status.SUSPENDED))
+                await self.commit([], status=Status.SUSPENDED)
 
     async def _explain_fence(self) -> None:
         current = await self._store.get(self.execution.id)
@@ -527,9 +532,14 @@ def _migrated(graph: Graph[Any], execution: Execution, state: bytes) -> bytes:
 
 
 def _resumed(execution: Execution) -> NodeEvent:
-    return NodeEvent(
-        EventKind.STATUS,
-        node="",
-        node_type="",
-        error={"class": "resumed", "message": f"resumed; was {execution.status}"},
-    )
+    return NodeEvent(EventKind.STATUS, note=f"resumed; was {execution.status}")
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work` to its end, also when this task is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -7,7 +7,7 @@ by the path of the branch (`Draft.0`); its lines close when the Parallel itself 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from liftgraph_dagster.execution.records import EventKind, Execution, Next, NodeEvent
 from liftgraph_dagster.graph.state import apply_patches
@@ -36,14 +36,13 @@ def positions(execution: Execution, events: Iterable[NodeEvent]) -> dict[str, Po
         line = event.branch
         position = lines.get(line) or Position(lines[_parent(line)].state)
         if event.kind is EventKind.ERROR:
-            failures = position.failures + (event.node_type != "parallel")
-            lines[line] = Position(position.state, position.next, failures)
+            lines[line] = replace(position, failures=position.failures + 1)
             continue
         state = position.state
         # The snapshot already holds what the main line did up to its rev.
         if event.state_patch and (line != MAIN or event.seq > execution.state_rev):
             state = apply_patches(state, [event.state_patch])
-        lines = {name: at for name, at in lines.items() if not _is_inside(name, line)}
+        lines = {name: at for name, at in lines.items() if not is_inside(name, line)}
         lines[line] = Position(state, event.next)
     return lines
 
@@ -64,9 +63,10 @@ def branch_line(parent: str, parallel: str, index: int) -> str:
     return f"{parent}/{own}" if parent else own
 
 
+def is_inside(line: str, outer: str) -> bool:
+    """Return True when `line` was opened by a Parallel on `outer`, or deeper."""
+    return line != outer and (outer == MAIN or line.startswith(f"{outer}/"))
+
+
 def _parent(line: str) -> str:
     return line.rpartition("/")[0]
-
-
-def _is_inside(line: str, outer: str) -> bool:
-    return line != outer and (outer == MAIN or line.startswith(f"{outer}/"))

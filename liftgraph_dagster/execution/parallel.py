@@ -22,13 +22,13 @@ async def run_branches(parallel: Parallel[Any], state: GraphState, walk: Walk) -
     """
     before = members(state)
     snapshot = encode(state)
-    tasks = []
+    tasks: list[asyncio.Task[GraphState]] = []
     try:
         async with asyncio.TaskGroup() as group:
             for index, node_type in enumerate(parallel.branches):
                 copy = decode(type(state), snapshot)
                 tasks.append(group.create_task(_walk(walk, index, node_type(), copy)))
-    except* Exception:
+    except ExceptionGroup:
         raise _first_error(tasks) from None
     branches = [
         Branch(node_type.__name__, task.result(), frozenset(changed(before, members(task.result()))))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NewType
 
+from liftgraph_dagster.errors import ErrorClass
+
 ExecutionId = NewType("ExecutionId", str)
 """A UUID of version 7: ids sort by the time at which they were made."""
 
@@ -89,13 +91,23 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class NodeError:
+    """What a node raised."""
+
+    error_class: ErrorClass
+    type: str
+    """Name of the exception's class."""
+    message: str
+
+
+@dataclass(frozen=True)
 class NodeEvent:
     """One append-only line of an execution's history."""
 
     kind: EventKind
-    node: str
-    node_type: str
-    """`signature`, `module`, `function`, `parallel`; empty for a change of status."""
+    node: str = ""
+    node_type: str = ""
+    """`signature`, `module`, `function`, `parallel`, `predictor`; empty for a change of status."""
     branch: str = ""
     """Path of the branch it happened in, as `Draft.0/Inner.1`; empty on the main line."""
     attempt: int = 1
@@ -111,11 +123,11 @@ class NodeEvent:
     state_patch: bytes | None = None
     """The fields of the state that changed, JSON."""
     next: Next | None = None
-    error: Mapping[str, Any] | None = None
-    """`class`, `type`, `message` of what was raised."""
+    error: NodeError | None = None
+    """What was raised."""
+    note: str | None = None
+    """Why the status changed."""
     usage: Usage = Usage()
-    evidence: bytes | None = None
-    """What is known about the answer beside its value, JSON."""
     seq: int = 0
     """Place in the history, from 1; given by the store."""
 

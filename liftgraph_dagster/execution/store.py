@@ -36,6 +36,9 @@ class Commit:
     state: bytes | None = None
     """Snapshot of the state after these events."""
     attrs: Mapping[str, Any] | None = None
+    """Added to the attributes that are there."""
+    graph_version: str | None = None
+    """Version of the graph that the execution goes on under."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,16 @@ class ExecutionFilter:
 class StateStore(Protocol):
     """Keeps executions. Each method is one transaction."""
 
-    async def create(self, execution: Execution, manifest: Mapping[str, str]) -> None:
-        """Store a new execution and the manifest of its graph's version."""
+    async def create(self, execution: Execution) -> None:
+        """Store a new execution. Its graph's version has been remembered before."""
 
     async def get(self, execution_id: ExecutionId) -> Execution:
         """Return an execution. Raises NotFound."""
 
-    async def manifest(self, graph_version: str) -> Mapping[str, str]:
+    async def remember(self, graph: str, version: str, manifest: Mapping[str, str]) -> None:
+        """Store what a version of a graph consists of; nothing happens when it is known."""
+
+    async def manifest(self, version: str) -> Mapping[str, str]:
         """Return what a version of a graph consists of. Raises NotFound."""
 
     async def commit(self, execution_id: ExecutionId, commit: Commit) -> None:
@@ -74,7 +80,7 @@ class StateStore(Protocol):
     ) -> list[NodeEvent]:
         """Return the events after place `after`, oldest first."""
 
-    async def list(self, where: ExecutionFilter, *, limit: int = 50) -> list[Execution]:
+    async def find(self, where: ExecutionFilter, *, limit: int = 50) -> list[Execution]:
         """Return executions, newest first."""
 
     async def acquire(
@@ -112,17 +118,19 @@ class MemoryStateStore:
         self._kept: dict[ExecutionId, _Kept] = {}
         self._manifests: dict[str, Mapping[str, str]] = {}
 
-    async def create(self, execution: Execution, manifest: Mapping[str, str]) -> None:
-        self._manifests[execution.graph_version] = dict(manifest)
+    async def create(self, execution: Execution) -> None:
         self._kept[execution.id] = _Kept(execution)
 
     async def get(self, execution_id: ExecutionId) -> Execution:
         return self._find(execution_id).execution
 
-    async def manifest(self, graph_version: str) -> Mapping[str, str]:
-        if graph_version not in self._manifests:
-            raise NotFound(f"graph version {graph_version} is not known here")
-        return self._manifests[graph_version]
+    async def remember(self, graph: str, version: str, manifest: Mapping[str, str]) -> None:
+        self._manifests[version] = dict(manifest)
+
+    async def manifest(self, version: str) -> Mapping[str, str]:
+        if version not in self._manifests:
+            raise unknown_version(version)
+        return self._manifests[version]
 
     async def commit(self, execution_id: ExecutionId, commit: Commit) -> None:
         kept = self._find(execution_id)
@@ -136,6 +144,8 @@ class MemoryStateStore:
             changes |= {"state": commit.state, "state_rev": rev}
         if commit.attrs is not None:
             changes["attrs"] = {**kept.execution.attrs, **commit.attrs}
+        if commit.graph_version is not None:
+            changes["graph_version"] = commit.graph_version
         if commit.status is not None:
             changes |= {"status": commit.status, "finished_at": finished_at(commit.status)}
         kept.execution = kept.execution.evolve(**changes)
@@ -146,7 +156,7 @@ class MemoryStateStore:
         events = self._find(execution_id).events[after:]
         return events if limit is None else events[:limit]
 
-    async def list(self, where: ExecutionFilter, *, limit: int = 50) -> list[Execution]:
+    async def find(self, where: ExecutionFilter, *, limit: int = 50) -> list[Execution]:
         found = [kept.execution for kept in self._kept.values() if _matches(kept.execution, where)]
         return sorted(found, key=lambda execution: execution.id, reverse=True)[:limit]
 
@@ -210,9 +220,7 @@ def _matches(execution: Execution, where: ExecutionFilter) -> bool:
 
 def cancelled_event(reason: str) -> NodeEvent:
     """Return the line of history that a cancellation leaves."""
-    return NodeEvent(
-        EventKind.STATUS, node="", node_type="", error={"class": "cancelled", "message": reason}
-    )
+    return NodeEvent(EventKind.STATUS, note=f"cancelled: {reason}")
 
 
 def finished_at(status: Status) -> Any:
@@ -226,6 +234,11 @@ def unknown(execution_id: str) -> NotFound:
         f"execution {execution_id} does not exist here. `liftgraph execution list` shows those "
         "that do"
     )
+
+
+def unknown_version(version: str) -> NotFound:
+    """Return the error for a graph version that was never stored."""
+    return NotFound(f"graph version {version} is not known here")
 
 
 def busy(execution_id: str, owner: str) -> ExecutionBusy:

