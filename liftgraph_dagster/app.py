@@ -1,7 +1,7 @@
 """LiftGraph: the one place where everything meets.
 
-    async with LiftGraph() as lg:
-        result = await lg.run("prompt_to_code", "Add two numbers.")
+async with LiftGraph() as lg:
+    result = await lg.run("prompt_to_code", "Add two numbers.")
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from liftgraph_dagster.execution.records import (
     Status,
 )
 from liftgraph_dagster.execution.store import ExecutionFilter
+from liftgraph_dagster.execution.trace import Trace, trace
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode
 from liftgraph_dagster.providers.client import HttpProvider
@@ -51,14 +52,13 @@ from liftgraph_dagster.providers.contract import Provider
 from liftgraph_dagster.providers.engine import language_model
 from liftgraph_dagster.providers.local.gateway import Gateway
 from liftgraph_dagster.providers.local.model import LocalModel
+from liftgraph_dagster.services import database_server
 from liftgraph_dagster.settings import Settings
 from liftgraph_dagster.storage.database import Database
-from liftgraph_dagster.storage.embedded import EmbeddedPostgres
 from liftgraph_dagster.storage.evaluation import PostgresEvaluationStore
 from liftgraph_dagster.storage.executions import PostgresStateStore
 from liftgraph_dagster.storage.programs import PostgresProgramStore
 
-DATABASE = "liftgraph"
 MAX_TOKENS = 384
 """Longest answer of the embedded model; the outputs of the shipped signatures fit."""
 
@@ -110,8 +110,11 @@ class LiftGraph:
 
     async def __aenter__(self) -> Self:
         try:
-            url = await self._database_url()
-            database = await Database.open(url)
+            servers = database_server(self.settings)
+            settings = await asyncio.to_thread(servers.__enter__)
+            self._exit.push_async_callback(asyncio.to_thread, servers.__exit__, None, None, None)
+            assert settings.database_url is not None
+            database = await Database.open(settings.database_url)
             self._exit.push_async_callback(database.close)
         except BaseException:
             await self._exit.aclose()
@@ -190,6 +193,12 @@ class LiftGraph:
         """Return the history of an execution, oldest first."""
         return await self.store.history(ExecutionId(execution_id))
 
+    async def trace(self, execution_id: str) -> Trace:
+        """Return an execution with the inputs and outputs of its nodes."""
+        execution = await self.execution(execution_id)
+        events = await self.history(execution_id)
+        return trace(self.graphs.get(execution.graph), execution, events)
+
     async def executions(
         self,
         *,
@@ -243,15 +252,54 @@ class LiftGraph:
         refuse_sealed(examples)
         found = self.graph(graph)
         chosen = await self.program(graph, program)
-        runner = BatchRunner(
-            self.executor,
-            model=await self.model(),
-            concurrency=self.settings.concurrency,
-            on_run=on_run,
-        )
+        runner = await self._runner(on_run)
         return await runner.run(
             found, chosen, dataset, examples, lambda: self._asker(found, chosen)
         )
+
+    async def execute_programs(
+        self,
+        graph: str,
+        programs: Sequence[str] = (),
+        *,
+        everything: bool = False,
+        on_run: Callable[[ExampleRun], None] | None = None,
+    ) -> list[Batch]:
+        """Run programs (all that the graph declares, unless named) over the graph's sample, or over
+        every example that is not sealed."""
+        dataset = await self.dataset(graph)
+        examples = self.first_look(graph, dataset, everything=everything)
+        return [
+            await self.execute_examples(graph, program, examples, dataset, on_run=on_run)
+            for program in programs or self.graph(graph).programs
+        ]
+
+    def first_look(
+        self, graph: str, dataset: Dataset, *, everything: bool = False
+    ) -> tuple[Example, ...]:
+        """Return the examples of the graph's sample; without one, or for everything, all that
+        are not sealed."""
+        sample = self.graph(graph).sample
+        return dataset.pick(sample) if sample and not everything else dataset.open()
+
+    async def stored_batches(self, graph: str, programs: Sequence[str] = ()) -> list[Batch]:
+        """Return what programs have made of the graph's examples so far; nothing is run."""
+        found = self.graph(graph)
+        dataset = await self.dataset(graph)
+        runner = await self._runner()
+        chosen = [await self.program(graph, name) for name in programs or found.programs]
+        return [await runner.stored(found, program, dataset) for program in chosen]
+
+    async def score_stored(self, graph: str, programs: Sequence[str] = ()) -> list[Evaluation]:
+        """Score what programs have made of the graph's examples so far. Raises InputError when
+        that is nothing."""
+        batches = [batch for batch in await self.stored_batches(graph, programs) if batch.runs]
+        if not batches:
+            raise InputError(
+                f"nothing has been run on the examples of {graph!r} yet; run "
+                f"`liftgraph evaluate {graph}`, or materialize baseline_executions"
+            )
+        return [await self.score(batch) for batch in batches]
 
     async def score(self, batch: Batch) -> Evaluation:
         """Score a batch by its graph's metric and store the scores."""
@@ -288,6 +336,14 @@ class LiftGraph:
         assert self._provider is not None
         return self._provider.model
 
+    async def _runner(self, on_run: Callable[[ExampleRun], None] | None = None) -> BatchRunner:
+        return BatchRunner(
+            self.executor,
+            model=await self.model(),
+            concurrency=self.settings.concurrency,
+            on_run=on_run,
+        )
+
     async def _asker(self, graph: Graph[Any], program: Program) -> Asker:
         key = (graph.version, program.digest)
         if key not in self._askers:
@@ -315,7 +371,6 @@ class LiftGraph:
         else:
             gateway = Gateway(LocalModel())
             self._exit.push_async_callback(asyncio.to_thread, gateway.close)
-            await asyncio.to_thread(gateway.model.load)
             provider = HttpProvider(
                 "http://embedded",
                 model=gateway.model.revision,
@@ -325,19 +380,8 @@ class LiftGraph:
         self._exit.push_async_callback(provider.aclose)
         return provider
 
-    async def _database_url(self) -> str:
-        if self.settings.database_url:
-            return self.settings.database_url
-        server = EmbeddedPostgres(self.settings.home)
-        await asyncio.to_thread(server.start)
-        self._exit.push_async_callback(asyncio.to_thread, server.stop)
-        await asyncio.to_thread(server.create_database, DATABASE)
-        return server.url(DATABASE)
 
-
-def load_graphs(
-    settings: Settings, given: Sequence[Graph[Any]] = ()
-) -> Mapping[str, Graph[Any]]:
+def load_graphs(settings: Settings, given: Sequence[Graph[Any]] = ()) -> Mapping[str, Graph[Any]]:
     """Return the graphs that the settings name, and those given, by name.
 
     Raises GraphError for a module that cannot be imported or holds no `graph`, and for two graphs

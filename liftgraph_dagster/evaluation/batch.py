@@ -24,6 +24,7 @@ from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode
 
 _ALL = 1_000_000
+_FINISHED = (Status.SUCCEEDED, Status.FAILED)
 
 
 class BatchRunner:
@@ -46,7 +47,7 @@ class BatchRunner:
         self._executor = executor
         self._model = model
         self._concurrency = concurrency
-        self._on_run = on_run or (lambda run: None)
+        self._on_run = on_run
 
     async def run(
         self,
@@ -67,7 +68,8 @@ class BatchRunner:
         async def run_one(example: Example) -> ExampleRun:
             async with slots:
                 done = await self._run_one(graph, program, dataset, example, known, asker)
-            self._on_run(done)
+            if self._on_run is not None:
+                self._on_run(done)
             return done
 
         tasks: list[asyncio.Task[ExampleRun]] = []
@@ -76,13 +78,29 @@ class BatchRunner:
                 tasks += [group.create_task(run_one(example)) for example in examples]
         except ExceptionGroup as exc:
             raise exc.exceptions[0] from None
+        return self._batch(graph, program, dataset, [task.result() for task in tasks])
+
+    async def stored(self, graph: Graph[Any], program: Program, dataset: Dataset) -> Batch:
+        """Return what `program` has made of `dataset` so far; nothing is run."""
+        known = await self._known(graph, program, dataset)
+        finished = [
+            (example, known[example.id])
+            for example in dataset.examples
+            if example.id in known and known[example.id].status in _FINISHED
+        ]
+        runs = [await self._done(graph, *pair, reused=True) for pair in finished]
+        return self._batch(graph, program, dataset, runs)
+
+    def _batch(
+        self, graph: Graph[Any], program: Program, dataset: Dataset, runs: Sequence[ExampleRun]
+    ) -> Batch:
         return Batch(
             graph=graph.name,
             program_name=program.name,
             program_digest=program.digest,
             dataset_digest=dataset.digest,
             model=self._model,
-            runs=tuple(task.result() for task in tasks),
+            runs=tuple(runs),
         )
 
     async def _known(
@@ -114,7 +132,7 @@ class BatchRunner:
         asker: Callable[[], Awaitable[Asker]],
     ) -> ExampleRun:
         execution = known.get(example.id)
-        if execution and execution.status in (Status.SUCCEEDED, Status.FAILED):
+        if execution and execution.status in _FINISHED:
             return await self._done(graph, example, execution, reused=True)
         if execution is None:
             execution = await self._executor.accept(
@@ -149,6 +167,7 @@ class BatchRunner:
             example=example,
             execution=execution,
             outcome=outcome,
+            headline=graph.headline(outcome) if outcome is not None else "",
             usage=sum((event.usage for event in nodes), Usage()),
             seconds=sum(event.duration_s for event in nodes if event.branch == MAIN),
             nodes=len(nodes),

@@ -106,9 +106,7 @@ def _check(graph: Graph[Any], file: Path, number: int, example: Example) -> None
             raise _invalid(file, number, "expected.", exc) from exc
 
 
-def _invalid(
-    file: Path, number: int, prefix: str, exc: pydantic.ValidationError
-) -> DatasetError:
+def _invalid(file: Path, number: int, prefix: str, exc: pydantic.ValidationError) -> DatasetError:
     problem = exc.errors(include_url=False, include_input=False)[0]
     field = prefix + ".".join(str(part) for part in problem["loc"])
     return _error(file, number, field or "-", problem["msg"])

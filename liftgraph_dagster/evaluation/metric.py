@@ -47,7 +47,7 @@ def apply_metric(metric: Metric, example: Example, outcome: Any) -> Scored:
         ) from exc
     if not isinstance(scored, Scored) or not isinstance(scored.value, int | float):
         raise ConfigurationError(
-            f"metric {metric.name} returned {scored!r} on example {example.id}; return Scored(value)"
+            f"metric {metric.name} returned {scored!r} on example {example.id}; return Scored(...)"
         )
     if math.isnan(scored.value) or not 0 <= scored.value <= 1:
         raise ConfigurationError(

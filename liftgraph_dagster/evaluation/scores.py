@@ -40,6 +40,8 @@ class ExampleRun:
     execution: Execution
     outcome: Any
     """None when the execution failed."""
+    headline: str
+    """The outcome in one line; empty when the execution failed."""
     usage: Usage
     seconds: float
     """From the first node to the last, waiting included."""

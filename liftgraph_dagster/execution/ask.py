@@ -20,7 +20,7 @@ from pydantic_graph import End, GraphRunContext
 from liftgraph_dagster.errors import GraphError
 from liftgraph_dagster.execution.parallel import run_branches
 from liftgraph_dagster.execution.program import Program, predictor_of
-from liftgraph_dagster.execution.records import EventKind, NodeEvent, Usage, now
+from liftgraph_dagster.execution.records import NO_USAGE, EventKind, NodeEvent, Usage, now
 from liftgraph_dagster.graph.digest import digest_bytes
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.node import CallNode, FunctionNode, ModuleNode, Node, Parallel
@@ -37,7 +37,7 @@ class Answer:
     input_digest: str
     output: bytes
     """The answer's fields, JSON."""
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     predictors: tuple[NodeEvent, ...] = ()
     """What the predictors inside a ModuleNode answered."""
 
@@ -126,11 +126,11 @@ def usage_of(calls: list[ModelCall]) -> Usage:
             )
             for call in calls
         ),
-        Usage(),
+        NO_USAGE,
     )
 
 
-class _PredictorRecorder(BaseCallback):  # type: ignore[misc]
+class _PredictorRecorder(BaseCallback):
     """Notes what each predictor of a module was asked and answered."""
 
     def __init__(self, module: dspy.Module) -> None:
@@ -143,9 +143,7 @@ class _PredictorRecorder(BaseCallback):  # type: ignore[misc]
             kwargs = inputs.get("kwargs", inputs)
             self._open[call_id] = (self._names[id(instance)], now(), time.perf_counter(), kwargs)
 
-    def on_module_end(
-        self, call_id: str, outputs: Any, exception: Exception | None = None
-    ) -> None:
+    def on_module_end(self, call_id: str, outputs: Any, exception: Exception | None = None) -> None:
         if call_id not in self._open:
             return
         name, started_at, started, inputs = self._open.pop(call_id)

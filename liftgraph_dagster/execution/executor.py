@@ -262,7 +262,7 @@ class _Walker:
     async def walk(self, line: str, node: Node[Any] | None, data: bytes) -> GraphState:
         """Run `line` from `node` to its end and return its last state."""
         state: GraphState = decode(self.graph.state, data)
-        before = members(state)
+        before: Members = members(state)
         while node is not None:
             node, before = await self._step(line, node, state, before)
             state = decode(self.graph.state, json_object(before.values()))
@@ -306,7 +306,7 @@ class _Walker:
         )
         for known in [name for name in self._lines if name == line or is_inside(name, line)]:
             del self._lines[known]
-        return (None if isinstance(following, End) else following), after
+        return (following if isinstance(following, Node) else None), after
 
     async def commit(
         self,
@@ -518,9 +518,7 @@ def _migrated(graph: Graph[Any], execution: Execution, state: bytes) -> bytes:
     if graph.migrate is not None:
         fields = graph.migrate(fields)
     try:
-        return encode(
-            decode(graph.state, to_json(fields, inf_nan_mode="constants"))
-        )
+        return encode(decode(graph.state, to_json(fields, inf_nan_mode="constants")))
     except pydantic.ValidationError as exc:
         problem = exc.errors(include_url=False, include_input=False)[0]
         raise ExecutionError(

@@ -47,14 +47,21 @@ def positions(execution: Execution, events: Iterable[NodeEvent]) -> dict[str, Po
     return lines
 
 
-def state_at(initial: bytes, events: Iterable[NodeEvent], rev: int) -> bytes:
-    """Return the state of the main line at `rev`, given the state before the first event."""
-    patches = [
-        event.state_patch
-        for event in events
-        if event.branch == MAIN and event.state_patch and event.seq <= rev
-    ]
-    return apply_patches(initial, patches)
+def states_before(initial: bytes, events: Iterable[NodeEvent]) -> dict[int, bytes]:
+    """Return the state that each event's line had before it, by the event's place."""
+    found: dict[int, bytes] = {}
+    lines = {MAIN: initial}
+    for event in events:
+        line = event.branch
+        if line not in lines:
+            lines[line] = lines[_parent(line)]
+        found[event.seq] = lines[line]
+        if event.kind is not EventKind.NODE:
+            continue
+        if event.state_patch:
+            lines[line] = apply_patches(lines[line], [event.state_patch])
+        lines = {name: state for name, state in lines.items() if not is_inside(name, line)}
+    return found
 
 
 def branch_line(parent: str, parallel: str, index: int) -> str:

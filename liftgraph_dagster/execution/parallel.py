@@ -31,7 +31,9 @@ async def run_branches(parallel: Parallel[Any], state: GraphState, walk: Walk) -
     except ExceptionGroup:
         raise _first_error(tasks) from None
     branches = [
-        Branch(node_type.__name__, task.result(), frozenset(changed(before, members(task.result()))))
+        Branch(
+            node_type.__name__, task.result(), frozenset(changed(before, members(task.result())))
+        )
         for node_type, task in zip(parallel.branches, tasks, strict=True)
     ]
     merge(type(parallel).__name__, state, branches)

@@ -90,6 +90,9 @@ class Usage:
         )
 
 
+NO_USAGE = Usage()
+
+
 @dataclass(frozen=True)
 class NodeError:
     """What a node raised."""
@@ -127,7 +130,7 @@ class NodeEvent:
     """What was raised."""
     note: str | None = None
     """Why the status changed."""
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     seq: int = 0
     """Place in the history, from 1; given by the store."""
 

@@ -21,7 +21,7 @@ from liftgraph_dagster.errors import GraphError, InputError
 from liftgraph_dagster.graph.digest import digest
 from liftgraph_dagster.graph.merge import conflict, reducers
 from liftgraph_dagster.graph.node import CallNode, ModuleNode, Node, Parallel, SignatureNode
-from liftgraph_dagster.graph.state import GraphState, StateT, refuse_surrogates
+from liftgraph_dagster.graph.state import StateT, refuse_surrogates
 from liftgraph_dagster.graph.version import node_digest, state_digest
 
 NodeType = type[Node[Any]]
@@ -49,6 +49,7 @@ class Graph(Generic[StateT]):
         start: makes the first state from an input. The annotation of its parameter is the type
             that inputs are validated against.
         outcome: what an execution is for, taken from its last state; any JSON value.
+        headline: one line of an outcome, for tables.
         examples: files of labelled examples (JSON Lines).
         expected: the form of the examples' labels; None when any JSON will do.
         sample: ids of the examples for a first look at the graph, a dozen or so.
@@ -71,6 +72,7 @@ class Graph(Generic[StateT]):
         nodes: Sequence[NodeType],
         start: Callable[[Any], StateT],
         outcome: Callable[[StateT], Any],
+        headline: Callable[[Any], str] = str,
         examples: Sequence[Path] = (),
         expected: type[pydantic.BaseModel] | None = None,
         sample: Sequence[str] = (),
@@ -87,6 +89,7 @@ class Graph(Generic[StateT]):
         self.first = nodes[0].__name__ if nodes else ""
         self.start = start
         self.outcome = outcome
+        self.headline = headline
         self.examples = tuple(examples)
         self.expected = expected
         self.sample = tuple(sample)
@@ -97,8 +100,7 @@ class Graph(Generic[StateT]):
         self.migrate = migrate
         self.description = description or (inspect.getdoc(state) or "").partition("\n")[0]
         self.edges: dict[str, tuple[Successor, ...]] = {
-            node: _successors(name, node_type, self.nodes)
-            for node, node_type in self.nodes.items()
+            node: _successors(name, node_type, self.nodes) for node, node_type in self.nodes.items()
         }
         self._input: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(_input_type(name, start))
         self._check()
@@ -251,9 +253,7 @@ def _by_name(graph: str, nodes: Sequence[NodeType]) -> dict[str, NodeType]:
     return by_name
 
 
-def _successors(
-    graph: str, node: NodeType, nodes: Mapping[str, NodeType]
-) -> tuple[Successor, ...]:
+def _successors(graph: str, node: NodeType, nodes: Mapping[str, NodeType]) -> tuple[Successor, ...]:
     """Read the possible successors from the return annotation of `run`."""
     annotation = inspect.signature(node.run).return_annotation
     if annotation is inspect.Signature.empty:

@@ -19,7 +19,7 @@ from liftgraph_dagster.graph.state import GraphState
 class Reducer:
     """How to merge one field; put it into the field's annotation.
 
-        notes: Annotated[list[str], append] = []
+    notes: Annotated[list[str], append] = []
     """
 
     name: str
@@ -63,7 +63,7 @@ add = Reducer("add", lambda base, values: base + sum(value - base for value in v
 maximum = Reducer("maximum", lambda base, values: max([base, *values]))
 """The largest value."""
 
-last = Reducer("last", lambda base, values: values[-1])
+last = Reducer("last", lambda _, values: values[-1])
 """The value of the last branch, in declared order, that changed the field."""
 
 

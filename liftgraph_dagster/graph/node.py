@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol
 
 from pydantic_graph import BaseNode, End, GraphRunContext
 
 from liftgraph_dagster.errors import GraphError
-from liftgraph_dagster.graph.state import GraphState, StateT
+from liftgraph_dagster.graph.state import StateT
 
 if TYPE_CHECKING:
     import dspy
@@ -142,21 +142,18 @@ class Parallel(Node[StateT], Generic[StateT]):
         await ctx.deps.fan_out(self, ctx.state)
 
 
-StateT_contra = TypeVar("StateT_contra", bound=GraphState, contravariant=True)
-
-
-class SignatureBound(Protocol[StateT_contra]):
+class SignatureBound(Protocol[StateT]):
     """The contract between a graph node and a DSPy signature, for type checkers."""
 
     signature: ClassVar[type[dspy.Signature]]
 
-    def extract_inputs(self, state: StateT_contra) -> dict[str, Any]: ...
+    def extract_inputs(self, state: StateT) -> dict[str, Any]: ...
 
-    def update_state(self, state: StateT_contra, prediction: dspy.Prediction) -> None: ...
+    def update_state(self, state: StateT, prediction: dspy.Prediction) -> None: ...
 
     async def run(
-        self, ctx: GraphRunContext[StateT_contra, Runtime]
-    ) -> BaseNode[StateT_contra, Runtime, None] | End[None]: ...
+        self, ctx: GraphRunContext[StateT, Runtime]
+    ) -> BaseNode[StateT, Runtime, None] | End[None]: ...
 
 
 def _declared(node: CallNode[Any], what: str) -> tuple[str, ...]:

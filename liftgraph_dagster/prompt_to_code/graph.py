@@ -37,6 +37,7 @@ graph = Graph(
     ],
     start=begin,
     outcome=outcome,
+    headline=lambda outcome: outcome["header"],
     examples=files(),
     expected=Expected,
     sample=SAMPLE,

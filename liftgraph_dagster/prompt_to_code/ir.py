@@ -1,4 +1,4 @@
-"""The intermediate representation: what a prompt asks for, with typed holes for what it leaves open."""
+"""The intermediate representation: what a prompt asks for, typed holes for what is open."""
 
 from __future__ import annotations
 

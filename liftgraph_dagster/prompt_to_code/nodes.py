@@ -1,7 +1,7 @@
 """The nodes of `prompt_to_code`.
 
-    ExtractIntent -> Draft(DraftSignature | DraftAssertions | DraftEffects) -> AssembleIR
-        -> SuggestHoles (when something is open) -> GenerateCode -> CheckCode
+ExtractIntent -> Draft(DraftSignature | DraftAssertions | DraftEffects) -> AssembleIR
+    -> SuggestHoles (when something is open) -> GenerateCode -> CheckCode
 """
 
 from __future__ import annotations

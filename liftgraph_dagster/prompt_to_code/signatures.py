@@ -45,7 +45,7 @@ class Suggestion(_Answer):
                       pydantic.Field(min_length=1, max_length=3)]  # fmt: skip
 
 
-class ExtractIntentSignature(dspy.Signature):  # type: ignore[misc]
+class ExtractIntentSignature(dspy.Signature):
     """Say in one short sentence what the function asked for shall do. Name an open point only
     if the prompt leaves out something that changes the result."""
 
@@ -54,7 +54,7 @@ class ExtractIntentSignature(dspy.Signature):  # type: ignore[misc]
     open_points: list[OpenPoint] = dspy.OutputField(max_length=2)
 
 
-class DraftSignatureSignature(dspy.Signature):  # type: ignore[misc]
+class DraftSignatureSignature(dspy.Signature):
     """Design the Python function that does what the prompt asks: its name, its parameters with
     their types, and the type it returns."""
 
@@ -64,7 +64,7 @@ class DraftSignatureSignature(dspy.Signature):  # type: ignore[misc]
     returns: TypeHint = dspy.OutputField()
 
 
-class DraftAssertionsSignature(dspy.Signature):  # type: ignore[misc]
+class DraftAssertionsSignature(dspy.Signature):
     """Write Python expressions that must be true after every call of the function. Use the
     parameters' names and `result`."""
 
@@ -73,7 +73,7 @@ class DraftAssertionsSignature(dspy.Signature):  # type: ignore[misc]
     assertions: list[Predicate] = dspy.OutputField(max_length=2)
 
 
-class DraftEffectsSignature(dspy.Signature):  # type: ignore[misc]
+class DraftEffectsSignature(dspy.Signature):
     """List what the function does besides returning a value: exceptions it raises, arguments it
     changes. Most functions have no effects."""
 
@@ -82,7 +82,7 @@ class DraftEffectsSignature(dspy.Signature):  # type: ignore[misc]
     effects: list[EffectText] = dspy.OutputField(max_length=2)
 
 
-class SuggestHolesSignature(dspy.Signature):  # type: ignore[misc]
+class SuggestHolesSignature(dspy.Signature):
     """Suggest values for what the prompt leaves open, as Python literals, the most likely first."""
 
     prompt: str = dspy.InputField()
@@ -90,7 +90,7 @@ class SuggestHolesSignature(dspy.Signature):  # type: ignore[misc]
     suggestions: list[Suggestion] = dspy.OutputField(max_length=2)
 
 
-class GenerateCodeSignature(dspy.Signature):  # type: ignore[misc]
+class GenerateCodeSignature(dspy.Signature):
     """Write the body of the Python function, one statement a line, indented as in a file. Use only
     the standard library."""
 

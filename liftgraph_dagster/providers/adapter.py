@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Hashable
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import dspy
 import pydantic
@@ -16,7 +17,7 @@ from liftgraph_dagster.providers.engine import language_model
 from liftgraph_dagster.providers.outline import outline
 
 
-class SchemaAdapter(dspy.JSONAdapter):  # type: ignore[misc]
+class SchemaAdapter(dspy.JSONAdapter):
     """Puts the full pydantic JSON schema of a signature's outputs on the wire.
 
     DSPy's own adapter rewrites schemas: a nested `dict[str, int]` becomes an object that may hold
@@ -60,7 +61,9 @@ class SchemaAdapter(dspy.JSONAdapter):  # type: ignore[misc]
         suffix: str = "",
         main_request: bool = False,
     ) -> str:
-        lines = [f"{name}: {_text(inputs[name])}" for name in signature.input_fields if name in inputs]
+        lines = [
+            f"{name}: {_text(inputs[name])}" for name in signature.input_fields if name in inputs
+        ]
         return "\n".join(part for part in (prefix, *lines, suffix) if part)
 
     def format_assistant_message_content(
@@ -116,19 +119,26 @@ class ProviderAdapter:
             return await dspy.Predict(signature).acall(**{field: prompt}, config=kwargs)
 
 
-class _PromptToAnswer(dspy.Signature):  # type: ignore[misc]
+class _PromptToAnswer(dspy.Signature):
     """Answer the prompt."""
 
     prompt: str = dspy.InputField()
     answer: str = dspy.OutputField()
 
 
-@lru_cache(maxsize=1024)
 def output_model(signature: type[dspy.Signature]) -> type[pydantic.BaseModel]:
     """Return the pydantic model of a signature's outputs: its fields with their constraints, in
     their order, and nothing else allowed."""
+    return _output_model(cast(Hashable, signature))
+
+
+@lru_cache(maxsize=1024)
+def _output_model(signature: Any) -> type[pydantic.BaseModel]:
     fields: dict[str, Any] = {
-        name: (Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation, ...)
+        name: (
+            Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation,
+            ...,
+        )
         for name, field in signature.output_fields.items()
     }
     return pydantic.create_model(

@@ -1,6 +1,6 @@
 """A JSON schema as a few words that a language model can read.
 
-    {"name": string, "parameters": [{"name": string, "type": string}], "returns": string or null}
+{"name": string, "parameters": [{"name": string, "type": string}], "returns": string or null}
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ def _outline(schema: Any, root: dict[str, Any], inside: frozenset[str]) -> str:
     if not isinstance(schema, dict) or not schema:
         return "any"
     if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
+        name = str(schema["$ref"]).rpartition("/")[2]
         if name in inside:
             return name
         return _outline(_definition(root, name), root, inside | {name})
     if "const" in schema:
-        return repr(schema["const"])
+        return _literal(schema["const"])
     if "enum" in schema:
         return " or ".join(_literal(value) for value in schema["enum"])
     for keyword in ("anyOf", "oneOf", "allOf"):

@@ -1,7 +1,7 @@
 """How JSON is kept in `bytea`: as it is, or compressed with zstd above 8 KB.
 
-Compressing here costs a third of what PostgreSQL's own compression of `jsonb` does, and stores less.
-The first four bytes tell the two apart: no JSON text begins with zstd's magic number.
+Compressing here costs a third of what PostgreSQL's own compression does, and stores less. The first
+four bytes tell the two apart: no JSON text begins with zstd's magic number.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 from urllib.parse import quote
 
 from liftgraph_dagster.errors import ConfigurationError, StorageError
@@ -193,8 +193,8 @@ class EmbeddedPostgres:
         found, ours = file.read_text().strip(), _wheel_version().partition(".")[0]
         if found != ours:
             raise ConfigurationError(
-                f"the data in {self.data} was written by PostgreSQL {found}; the embedded server is "
-                f"PostgreSQL {ours}. Dump it with a server of version {found}, or set "
+                f"the data in {self.data} was written by PostgreSQL {found}; the embedded server "
+                f"is PostgreSQL {ours}. Dump it with a server of version {found}, or set "
                 "LIFTGRAPH_HOME to another directory to begin afresh"
             )
 
@@ -235,13 +235,15 @@ class EmbeddedPostgres:
             **self._as_user(),
         )
         if done.returncode and not (ignore and ignore in done.stderr):
-            raise StorageError(f"{program} of the embedded PostgreSQL failed: {done.stderr.strip()}")
-        return done.stdout
+            raise StorageError(
+                f"{program} of the embedded PostgreSQL failed: {done.stderr.strip()}"
+            )
+        return str(done.stdout)
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         """Return the arguments of `subprocess` that run a program as the server's user."""
         environment = {"PATH": os.defpath, "LC_ALL": "C", "PGTZ": "UTC", "TZ": "UTC"}
-        options: dict[str, object] = {"cwd": str(self.root), "env": environment}
+        options: dict[str, Any] = {"cwd": str(self.root), "env": environment}
         if self._user is not None:
             options |= {
                 "user": self._user.pw_uid,

@@ -46,7 +46,9 @@ def statements() -> Mapping[str, Statement]:
 
 def _parse(source: str) -> dict[str, Statement]:
     parts = _HEADER.split(source)[1:]
-    return {name: _statement(name, body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+    return {
+        name: _statement(name, body) for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }
 
 
 def _statement(name: str, body: str) -> Statement:

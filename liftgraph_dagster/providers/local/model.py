@@ -72,9 +72,7 @@ class LocalModel:
         try:
             answer: dict[str, Any] = server.handle_chat_completions(body)
         except ValueError as exc:
-            raise ProviderError(
-                str(exc), error_class=ErrorClass.PERMANENT, status=400
-            ) from exc
+            raise ProviderError(str(exc), error_class=ErrorClass.PERMANENT, status=400) from exc
         if "error" in answer:
             error = answer["error"]
             raise ProviderError(

@@ -1,0 +1,87 @@
+"""`liftgraph materialize`: what `make run` calls."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from liftgraph_dagster.app import Evaluation, LiftGraph
+from liftgraph_dagster.cli.progress import BatchProgress
+from liftgraph_dagster.cli.show import console, print_evaluations
+from liftgraph_dagster.services import database_server, environment
+from liftgraph_dagster.settings import Settings
+
+
+@click.command()
+@click.argument("graph", default="prompt_to_code")
+@click.option("--all", "everything", is_flag=True, help="All examples that are not sealed.")
+def materialize(graph: str, everything: bool) -> None:
+    """Materialize labelled_examples, baseline_executions and baseline_scores of GRAPH.
+
+    Runs the graph's declared programs over its sample of labelled examples, through Dagster, and
+    prints one table.
+    """
+    with database_server(Settings.from_environment()) as settings:
+        os.environ.update(environment(settings))
+        total = asyncio.run(_executions(settings, graph, everything=everything))
+        with BatchProgress(total) as progress:
+            _materialize(settings, graph, progress, everything=everything)
+        print_evaluations(graph, asyncio.run(_evaluations(settings, graph)))
+    _what_next(graph)
+
+
+def _materialize(
+    settings: Settings, graph: str, progress: BatchProgress, *, everything: bool
+) -> None:
+    import dagster as dg
+
+    from liftgraph_dagster.defs.assets.evaluation import (
+        ExecutionsConfig,
+        baseline_executions,
+        baseline_scores,
+        labelled_examples,
+    )
+    from liftgraph_dagster.defs.resources import Installation, dagster_yaml
+
+    home = Path(os.environ["DAGSTER_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").write_text(dagster_yaml())
+    installation = Installation(settings, observers=[progress.on_event], on_run=progress.on_run)
+    with dg.DagsterInstance.get() as instance:
+        dg.materialize(
+            [labelled_examples, baseline_executions, baseline_scores],
+            instance=instance,
+            partition_key=graph,
+            resources={"liftgraph": installation},
+            run_config=dg.RunConfig(
+                ops={"baseline_executions": ExecutionsConfig(everything=everything)},
+                loggers={"console": {"config": {"log_level": "CRITICAL"}}},
+            ),
+        )
+
+
+async def _executions(settings: Settings, graph: str, *, everything: bool) -> int:
+    async with LiftGraph(settings) as lg:
+        dataset = await lg.dataset(graph)
+        examples = lg.first_look(graph, dataset, everything=everything)
+        return len(examples) * len(lg.graph(graph).programs)
+
+
+async def _evaluations(settings: Settings, graph: str) -> list[Evaluation]:
+    async with LiftGraph(settings) as lg:
+        return await lg.score_stored(graph)
+
+
+def _what_next(graph: str) -> None:
+    out = console()
+    out.print("\nWhat next", style="bold")
+    for command, what in (
+        (f'liftgraph run {graph} "Count the words in a text."', "run your own input"),
+        ("liftgraph execution list", "all executions; `execution show ID` for one"),
+        (f"liftgraph evaluate {graph} --program baseline --split dev", "more examples"),
+        ("make dev", "the same assets in Dagster's page, on http://127.0.0.1:3000"),
+    ):
+        out.print(f"  {command:<62} {what}", markup=False)

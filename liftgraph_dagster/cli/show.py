@@ -1,0 +1,247 @@
+"""How things look in a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from liftgraph_dagster.app import Evaluation, Result
+from liftgraph_dagster.execution.records import EventKind, Execution, NodeEvent, Status, Usage
+from liftgraph_dagster.execution.trace import Trace, TraceLine
+
+_COLOURS = {
+    Status.SUCCEEDED: "green",
+    Status.RUNNING: "cyan",
+    Status.WAITING: "yellow",
+    Status.SUSPENDED: "yellow",
+    Status.FAILED: "red",
+    Status.CANCELLED: "bright_black",
+}
+
+
+def console() -> Console:
+    """Return the terminal, or plain text of sensible width when the output goes to a file."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=140)
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as JSON, for programs to read."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def print_result(result: Result, history: Sequence[NodeEvent]) -> None:
+    """Print an outcome: short values as JSON, texts of several lines as they are."""
+    out = console()
+    usage = total_usage(history)
+    seconds = sum(e.duration_s for e in history if e.kind is EventKind.NODE and not e.branch)
+    _print_value(out, result.outcome)
+    out.print(
+        Text.assemble(
+            (result.execution.status.value, _COLOURS[result.execution.status]),
+            f"  {usage.calls} model calls, {usage.tokens} tokens, {seconds:.1f} s",
+        )
+    )
+    out.print(f"liftgraph execution show {result.execution.id}", style="bright_black")
+
+
+def execution_json(execution: Execution) -> dict[str, Any]:
+    """Return what lists say about an execution."""
+    return {
+        "id": execution.id,
+        "graph": execution.graph,
+        "status": execution.status.value,
+        "rev": execution.rev,
+        "program": execution.program_digest,
+        "graph_version": execution.graph_version,
+        "user": execution.user_id,
+        "created_at": execution.created_at.isoformat(),
+        "finished_at": execution.finished_at.isoformat() if execution.finished_at else None,
+        "attrs": dict(execution.attrs),
+    }
+
+
+def print_executions(executions: Sequence[Execution], *, page_is_full: bool) -> None:
+    """Print a page of executions."""
+    out = console()
+    if not executions:
+        out.print("No executions.")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("id", "graph", "status", "rev", "program", "created"):
+        table.add_column(column, no_wrap=True)
+    for one in executions:
+        table.add_row(
+            one.id,
+            one.graph,
+            Text(one.status.value, _COLOURS[one.status]),
+            str(one.rev),
+            one.program_digest[:12],
+            one.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+        )
+    out.print(table)
+    if page_is_full:
+        out.print(
+            f"older: liftgraph execution list --before {executions[-1].id}", style="bright_black"
+        )
+
+
+def print_execution(trace: Trace, *, as_json: bool) -> None:
+    """Print an execution's timeline."""
+    if as_json:
+        print_json(
+            execution_json(trace.execution)
+            | {
+                "input": json.loads(trace.execution.input),
+                "events": [_line_json(line) for line in trace.lines],
+                "outcome": trace.outcome,
+            }
+        )
+        return
+    out = console()
+    execution = trace.execution
+    out.print(
+        Text.assemble(
+            (execution.graph, "bold"), "  ",
+            (execution.status.value, _COLOURS[execution.status]), "  ", execution.id,
+        )
+    )  # fmt: skip
+    out.print(
+        f"version {execution.graph_version[:12]}, program {execution.program_digest[:12]}, begun "
+        f"{execution.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
+    )
+    out.print("input  ", end="", style="bold")
+    _print_value(out, json.loads(execution.input))
+    for line in trace.lines:
+        _print_line(out, line)
+    if trace.outcome is not None:
+        out.print("outcome", style="bold")
+        _print_value(out, trace.outcome)
+
+
+def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
+    """Print one table: each example under each program, and what they add up to."""
+    out = console()
+    table = Table(header_style="bold", box=None, pad_edge=False, row_styles=["", ""])
+    table.add_column("example", no_wrap=True)
+    table.add_column("program", no_wrap=True)
+    table.add_column("outcome", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("status", no_wrap=True)
+    for column in ("score", "tokens", "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for example_id, rows in _by_example(evaluations).items():
+        for index, (evaluation, run, score) in enumerate(rows):
+            table.add_row(
+                example_id if index == 0 else "",
+                evaluation.batch.program_name,
+                Text(run.headline or (run.failure or "-"), "" if run.succeeded else "red"),
+                Text(run.execution.status.value, _COLOURS[run.execution.status]),
+                _score(score.value),
+                str(run.usage.tokens),
+                f"{run.seconds:.1f}",
+                end_section=index == len(rows) - 1,
+            )
+    table.add_section()
+    for evaluation in evaluations:
+        summary = evaluation.summary
+        table.add_row(
+            "total",
+            evaluation.batch.program_name,
+            f"n = {summary.n}, mean of {evaluation.scores[0].metric}",
+            f"{summary.failures} failed" if summary.failures else "",
+            Text(f"{summary.mean:.3f}", "bold"),
+            str(summary.tokens),
+            f"{summary.seconds:.1f}",
+        )
+    out.print(table)
+    first = evaluations[0]
+    out.print(
+        f"{graph}, model {first.batch.model}, dataset {first.batch.dataset_digest[:12]}, metric "
+        f"{first.scores[0].metric} version {first.scores[0].metric_version}. Scores lie in [0, 1]; "
+        "a failed execution counts as 0.",
+        style="bright_black",
+    )
+
+
+def total_usage(history: Sequence[NodeEvent]) -> Usage:
+    """Return what the nodes of a history used."""
+    return sum((event.usage for event in history if event.kind is EventKind.NODE), Usage())
+
+
+def _by_example(evaluations: Sequence[Evaluation]) -> dict[str, list[Any]]:
+    rows: dict[str, list[Any]] = {}
+    for evaluation in evaluations:
+        for run, score in zip(evaluation.batch.runs, evaluation.scores, strict=True):
+            rows.setdefault(run.example.id, []).append((evaluation, run, score))
+    return rows
+
+
+def _score(value: float) -> Text:
+    colour = "green" if value >= 0.8 else "yellow" if value >= 0.5 else "red"
+    return Text(f"{value:.3f}", colour)
+
+
+def _line_json(line: TraceLine) -> dict[str, Any]:
+    event = line.event
+    return {
+        "seq": event.seq,
+        "kind": event.kind.value,
+        "node": event.node,
+        "node_type": event.node_type,
+        "branch": event.branch,
+        "attempt": event.attempt,
+        "at": event.started_at.isoformat(),
+        "duration_ms": round(event.duration_s * 1e3, 3),
+        "inputs": line.inputs,
+        "output": line.output,
+        "next": event.next.node if event.next else None,
+        "error": vars(event.error) if event.error else None,
+        "note": event.note,
+        "tokens": event.usage.tokens,
+    }
+
+
+def _print_line(out: Console, line: TraceLine) -> None:
+    event = line.event
+    indent = "  " * (1 + event.branch.count("/") if event.branch else 0)
+    if event.kind is EventKind.STATUS:
+        out.print(f"{event.seq:3}  {event.note}", style="yellow")
+        return
+    head = Text.assemble(
+        f"{event.seq:3}  {indent}",
+        (event.node, "bold red" if event.error else "bold"),
+        (f"  {event.node_type}", "bright_black"),
+        f"  {event.duration_s * 1e3:.0f} ms",
+        f"  {event.usage.tokens} tokens" if event.usage.calls else "",
+        f"  attempt {event.attempt}" if event.attempt > 1 else "",
+        (f"  -> {event.next.node or 'end'}" if event.next else "", "bright_black"),
+    )
+    out.print(head)
+    pad = " " * (5 + len(indent))
+    if event.error:
+        out.print(f"{pad}{event.error.type}: {event.error.message}", style="red")
+    for name, value in (("in", line.inputs), ("out", line.output)):
+        if value is not None:
+            text = json.dumps(value, ensure_ascii=False)
+            out.print(
+                Text(f"{pad}{name:3} {text}", "bright_black", overflow="ellipsis"), no_wrap=True
+            )
+
+
+def _print_value(out: Console, value: Any) -> None:
+    if not isinstance(value, dict):
+        out.print(Text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
+        return
+    for name, item in value.items():
+        if isinstance(item, str) and "\n" in item:
+            out.print(Text(f"{name}:", "bold"))
+            out.print(Text("\n".join(f"    {part}" for part in item.rstrip("\n").split("\n"))))
+        else:
+            text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+            out.print(Text.assemble((f"{name}: ", "bold"), text))

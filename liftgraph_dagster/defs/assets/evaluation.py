@@ -1,0 +1,93 @@
+"""From labelled examples to scores."""
+
+import dagster as dg
+from pydantic import Field
+
+from liftgraph_dagster.defs.checks import EXAMPLES_VALID, examples_valid
+from liftgraph_dagster.defs.metadata import (
+    batches_digest,
+    batches_metadata,
+    dataset_metadata,
+    evaluations_digest,
+    evaluations_metadata,
+)
+from liftgraph_dagster.defs.partitions import graphs
+from liftgraph_dagster.defs.resources import Installation
+
+_OWNERS = ["team:evaluation"]
+
+
+class ExecutionsConfig(dg.Config):
+    """What to run."""
+
+    programs: list[str] = Field(default_factory=list)
+    """Names of programs; empty for all that the graph declares."""
+    everything: bool = False
+    """Every example that is not sealed, instead of the graph's sample."""
+
+
+@dg.asset(
+    partitions_def=graphs,
+    group_name="examples",
+    kinds={"json", "postgres"},
+    owners=_OWNERS,
+    code_version="1",
+    check_specs=[dg.AssetCheckSpec(EXAMPLES_VALID, asset="labelled_examples")],
+)
+def labelled_examples(
+    context: dg.AssetExecutionContext, liftgraph: dg.ResourceParam[Installation]
+) -> dg.MaterializeResult[None]:
+    """The graph's labelled examples, checked and stored under the digest of their content."""
+    graph = context.partition_key
+    dataset = liftgraph.run(lambda lg: lg.dataset(graph))
+    return dg.MaterializeResult(
+        metadata=dataset_metadata(dataset),
+        data_version=dg.DataVersion(dataset.digest),
+        check_results=[examples_valid(dataset)],
+    )
+
+
+@dg.asset(
+    partitions_def=graphs,
+    deps=[labelled_examples],
+    group_name="evaluation",
+    kinds={"llm", "postgres"},
+    owners=_OWNERS,
+    code_version="1",
+)
+def baseline_executions(
+    context: dg.AssetExecutionContext,
+    config: ExecutionsConfig,
+    liftgraph: dg.ResourceParam[Installation],
+) -> dg.MaterializeResult[None]:
+    """The graph's declared programs, run over its examples as durable executions."""
+    graph = context.partition_key
+    batches = liftgraph.run(
+        lambda lg: lg.execute_programs(
+            graph, config.programs, everything=config.everything, on_run=liftgraph.on_run
+        )
+    )
+    return dg.MaterializeResult(
+        metadata=batches_metadata(batches),
+        data_version=dg.DataVersion(batches_digest(batches)),
+    )
+
+
+@dg.asset(
+    partitions_def=graphs,
+    deps=[baseline_executions],
+    group_name="evaluation",
+    kinds={"python", "postgres"},
+    owners=_OWNERS,
+    code_version="1",
+)
+def baseline_scores(
+    context: dg.AssetExecutionContext, liftgraph: dg.ResourceParam[Installation]
+) -> dg.MaterializeResult[None]:
+    """The scores of those executions by the graph's metric; a failed execution scores 0."""
+    graph = context.partition_key
+    evaluations = liftgraph.run(lambda lg: lg.score_stored(graph))
+    return dg.MaterializeResult(
+        metadata=evaluations_metadata(evaluations),
+        data_version=dg.DataVersion(evaluations_digest(evaluations)),
+    )
