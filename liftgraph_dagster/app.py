@@ -26,6 +26,7 @@ from liftgraph_dagster.errors import (
 from liftgraph_dagster.evaluation.batch import BatchRunner
 from liftgraph_dagster.evaluation.dataset import Dataset, Split, refuse_sealed
 from liftgraph_dagster.evaluation.example import Example, read_examples
+from liftgraph_dagster.evaluation.metric import as_metric
 from liftgraph_dagster.evaluation.scores import (
     Batch,
     ExampleRun,
@@ -308,7 +309,7 @@ class LiftGraph:
             raise ConfigurationError(
                 f"graph {batch.graph!r} has no metric; give it one: Graph(..., metric=...)"
             )
-        scores = score_batch(batch, metric)
+        scores = score_batch(batch, as_metric(metric))
         await self.evaluations.save(scores)
         return Evaluation(batch, tuple(scores), summarize(batch, scores))
 

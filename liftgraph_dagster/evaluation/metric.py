@@ -1,16 +1,20 @@
 """Metrics: how good an outcome is, in [0, 1], and why.
 
-A metric has DSPy's shape, so that an optimizer can call it as it is.
+A metric has DSPy's shape, `(example, prediction, trace=None)`, so that an optimizer can call it as
+it is. A plain function that returns a number is one, too: `as_metric` names and versions it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from liftgraph_dagster.errors import ConfigurationError
 from liftgraph_dagster.evaluation.example import Example
+from liftgraph_dagster.graph.digest import digest
+from liftgraph_dagster.graph.version import source
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,20 @@ class Metric(Protocol):
     """Changes whenever a score could change."""
 
     def __call__(self, example: Example, prediction: Any, trace: Any = None) -> Scored: ...
+
+
+def as_metric(metric: Metric | Callable[..., Any]) -> Metric:
+    """Return `metric` itself when it has a name and a version, and a function wrapped as one: its
+    name is the function's, its version a digest of the function's code.
+
+    The function returns `Scored`, a number, or what DSPy's optimizers take: an object with `score`
+    and `feedback`. Raises ConfigurationError for anything that cannot be called.
+    """
+    if hasattr(metric, "name") and hasattr(metric, "version"):
+        return metric
+    if not callable(metric):
+        raise ConfigurationError(f"{metric!r} is not a metric: it is neither a function nor Metric")
+    return _FunctionMetric(metric)
 
 
 def apply_metric(metric: Metric, example: Example, outcome: Any) -> Scored:
@@ -55,3 +73,20 @@ def apply_metric(metric: Metric, example: Example, outcome: Any) -> Scored:
             "in [0, 1]"
         )
     return scored
+
+
+class _FunctionMetric:
+    """A plain function as a metric."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.name = getattr(function, "__name__", type(function).__name__)
+        self.version = digest(source(function))[:12]
+        self._function = function
+
+    def __call__(self, example: Example, prediction: Any, trace: Any = None) -> Scored:
+        returned = self._function(example, prediction, trace)
+        if isinstance(returned, Scored):
+            return returned
+        if hasattr(returned, "score"):
+            return Scored(float(returned.score), str(getattr(returned, "feedback", "") or ""))
+        return Scored(float(returned))

@@ -53,7 +53,8 @@ class Graph(Generic[StateT]):
         examples: files of labelled examples (JSON Lines).
         expected: the form of the examples' labels; None when any JSON will do.
         sample: ids of the examples for a first look at the graph, a dozen or so.
-        metric: scores an outcome against an example, see `evaluation.metric`.
+        metric: scores an outcome against an example: a function `(example, outcome, trace=None)`
+            that returns a number in [0, 1], or a `Metric`; see `evaluation.metric`.
         programs: named demonstrations for the nodes. `baseline` is the program that runs when
             nothing else is asked for; without one it is the signatures as they stand.
         candidates: state fields that hold `Candidates`.

@@ -23,13 +23,13 @@ def node_digest(node: type[Node[Any]]) -> str:
     `helpers = (function, ...)`, and their code counts too.
     """
     parts: dict[str, Any] = {
-        "code": [_source(cls) for cls in node.__mro__ if _is_authored(cls)],
-        "helpers": [_source(helper) for helper in getattr(node, "helpers", ())],
+        "code": [source(cls) for cls in node.__mro__ if _is_authored(cls)],
+        "helpers": [source(helper) for helper in getattr(node, "helpers", ())],
     }
     if issubclass(node, SignatureNode):
         parts["signature"] = _signature(node.signature)
     if issubclass(node, ModuleNode):
-        parts["module"] = _source(node.module)
+        parts["module"] = source(node.module)
     if issubclass(node, Parallel):
         parts["branches"] = [branch.__name__ for branch in node.branches]
     return digest(parts)
@@ -41,6 +41,21 @@ def state_digest(state: type[GraphState]) -> str:
 
     merged = {name: reducer.name for name, reducer in reducers(state).items()}
     return digest({"schema": state.model_json_schema(), "reducers": merged})
+
+
+def source(thing: type | Callable[..., Any]) -> str:
+    """Return the code of a class or function as a syntax tree without docstrings; the bare
+    qualified name where Python has no source, as in an interactive session."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+    except (OSError, TypeError, SyntaxError):
+        return f"{thing.__module__}.{getattr(thing, '__qualname__', repr(thing))}"
+    for part in ast.walk(tree):
+        if isinstance(part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and part.body:
+            first = part.body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                part.body = part.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
 
 
 def _is_authored(cls: type) -> bool:
@@ -55,18 +70,3 @@ def _signature(signature: Any) -> dict[str, Any]:
             for name, field in signature.fields.items()
         },
     }
-
-
-def _source(thing: type | Callable[..., Any]) -> str:
-    """Return the code of a class or function as a syntax tree without docstrings; the bare
-    qualified name where Python has no source, as in an interactive session."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
-    except (OSError, TypeError, SyntaxError):
-        return f"{thing.__module__}.{getattr(thing, '__qualname__', repr(thing))}"
-    for part in ast.walk(tree):
-        if isinstance(part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and part.body:
-            first = part.body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                part.body = part.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
