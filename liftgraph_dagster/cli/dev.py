@@ -21,6 +21,8 @@ from liftgraph_dagster.services import database_server, environment
 from liftgraph_dagster.settings import Settings
 
 _STOP_TIMEOUT_S = 20.0
+_QUIET = "ignore:Function `dev_command` is superseded"
+"""`dg dev`, which the warning recommends, needs a package more and offers us nothing more."""
 
 
 @click.command()
@@ -36,7 +38,7 @@ def dev(host: str, port: int) -> None:
     with contextlib.ExitStack() as stack:
         settings = stack.enter_context(database_server(Settings.from_environment()))
         settings = stack.enter_context(_model_server(settings))
-        variables = environment(settings)
+        variables = environment(settings) | {"PYTHONWARNINGS": _QUIET}
         _write_instance(Path(variables["DAGSTER_HOME"]))
         dagster = subprocess.Popen(
             [str(Path(sys.executable).with_name("dagster")), "dev", *_code(),
