@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install run all dev test lint types layers unit lock clean
+.PHONY: help install run all dev test lint types layers unit bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ layers: install
 
 unit: install
 	$(BIN)/pytest
+
+bench: install  ## what a node, a save and a load cost on this machine
+	@for file in evals/performance/*.py; do echo "$$file" && $(BIN)/python $$file || exit 1; done
 
 lock: install  ## renew the locks (needs the network)
 	@scripts/lock $(BIN)
