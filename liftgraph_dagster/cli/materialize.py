@@ -11,6 +11,7 @@ import click
 from liftgraph_dagster.app import Evaluation, LiftGraph
 from liftgraph_dagster.cli.progress import BatchProgress
 from liftgraph_dagster.cli.show import console, print_evaluations
+from liftgraph_dagster.evaluation.scores import ExampleRun
 from liftgraph_dagster.services import database_server, environment
 from liftgraph_dagster.settings import Settings
 
@@ -29,8 +30,9 @@ def materialize(graph: str, everything: bool) -> None:
         total = asyncio.run(_executions(settings, graph, everything=everything))
         with BatchProgress(total) as progress:
             _materialize(settings, graph, progress, everything=everything)
-        print_evaluations(graph, asyncio.run(_evaluations(settings, graph)))
-    _what_next(graph)
+        evaluations = asyncio.run(_evaluations(settings, graph))
+    print_evaluations(graph, evaluations)
+    _what_next(graph, evaluations[0].batch.runs[0])
 
 
 def _materialize(
@@ -75,12 +77,12 @@ async def _evaluations(settings: Settings, graph: str) -> list[Evaluation]:
         return await lg.score_stored(graph)
 
 
-def _what_next(graph: str) -> None:
+def _what_next(graph: str, run: ExampleRun) -> None:
     out = console()
     out.print("\nWhat next", style="bold")
     for command, what in (
-        (f'liftgraph run {graph} "Count the words in a text."', "run your own input"),
-        ("liftgraph execution list", "all executions; `execution show ID` for one"),
+        (f"liftgraph execution show {run.execution.id}", "how the first row came about"),
+        (f'liftgraph run {graph} "..."', "your own input"),
         (f"liftgraph evaluate {graph} --program baseline --split dev", "more examples"),
         ("make dev", "the same assets in Dagster's page, on http://127.0.0.1:3000"),
     ):
