@@ -10,7 +10,7 @@ import click
 
 from liftgraph_dagster.app import Evaluation, LiftGraph
 from liftgraph_dagster.cli.progress import BatchProgress
-from liftgraph_dagster.cli.show import console, print_evaluations
+from liftgraph_dagster.cli.show import command, console, print_evaluations
 from liftgraph_dagster.evaluation.scores import ExampleRun
 from liftgraph_dagster.services import database_server, environment
 from liftgraph_dagster.settings import Settings
@@ -80,10 +80,10 @@ async def _evaluations(settings: Settings, graph: str) -> list[Evaluation]:
 def _what_next(graph: str, run: ExampleRun) -> None:
     out = console()
     out.print("\nWhat next", style="bold")
-    for command, what in (
-        (f"liftgraph execution show {run.execution.id}", "how the first row came about"),
+    for line, what in (
+        (f"{command()} execution show {run.execution.id}", "how the first row came about"),
         (f'liftgraph run {graph} "..."', "your own input"),
-        (f"liftgraph evaluate {graph} --program baseline --split dev", "more examples"),
+        (f"{command()} evaluate {graph} --program baseline --split dev", "more examples"),
         ("make dev", "the same assets in Dagster's page, on http://127.0.0.1:3000"),
     ):
-        out.print(f"  {command:<62} {what}", markup=False)
+        out.print(f"  {line:<72} {what}", markup=False)

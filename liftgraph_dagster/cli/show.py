@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -31,6 +35,13 @@ def console() -> Console:
     return found if found.is_terminal else Console(highlight=False, width=140)
 
 
+def command() -> str:
+    """Return how to call this program again from where one is: by name when it is on the path."""
+    if shutil.which("liftgraph"):
+        return "liftgraph"
+    return os.path.relpath(Path(sys.executable).with_name("liftgraph"))
+
+
 def print_json(value: Any) -> None:
     """Print `value` as JSON, for programs to read."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
@@ -48,7 +59,7 @@ def print_result(result: Result, history: Sequence[NodeEvent]) -> None:
             f"  {usage.calls} model calls, {usage.tokens} tokens, {seconds:.1f} s",
         )
     )
-    out.print(f"liftgraph execution show {result.execution.id}", style="bright_black")
+    out.print(f"{command()} execution show {result.execution.id}", style="bright_black")
 
 
 def execution_json(execution: Execution) -> dict[str, Any]:
@@ -88,7 +99,7 @@ def print_executions(executions: Sequence[Execution], *, page_is_full: bool) -> 
     out.print(table)
     if page_is_full:
         out.print(
-            f"older: liftgraph execution list --before {executions[-1].id}", style="bright_black"
+            f"older: {command()} execution list --before {executions[-1].id}", style="bright_black"
         )
 
 
