@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import dspy
 import httpx
@@ -36,7 +36,7 @@ from liftgraph_dagster.evaluation.scores import (
     summarize,
 )
 from liftgraph_dagster.execution.ask import Asker
-from liftgraph_dagster.execution.executor import Executor, Observer
+from liftgraph_dagster.execution.executor import Executor
 from liftgraph_dagster.execution.program import Program, declared_program
 from liftgraph_dagster.execution.records import (
     Execution,
@@ -46,6 +46,7 @@ from liftgraph_dagster.execution.records import (
 )
 from liftgraph_dagster.execution.store import ExecutionFilter
 from liftgraph_dagster.execution.trace import Trace, trace
+from liftgraph_dagster.execution.walker import Observer
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode
 from liftgraph_dagster.providers.client import HttpProvider
@@ -59,6 +60,8 @@ from liftgraph_dagster.storage.database import Database
 from liftgraph_dagster.storage.evaluation import PostgresEvaluationStore
 from liftgraph_dagster.storage.executions import PostgresStateStore
 from liftgraph_dagster.storage.programs import PostgresProgramStore
+
+T = TypeVar("T")
 
 MAX_TOKENS = 384
 """Longest answer of the embedded model; the outputs of the shipped signatures fit."""
@@ -111,9 +114,8 @@ class LiftGraph:
 
     async def __aenter__(self) -> Self:
         try:
-            servers = database_server(self.settings)
-            settings = await asyncio.to_thread(servers.__enter__)
-            self._exit.push_async_callback(asyncio.to_thread, servers.__exit__, None, None, None)
+            servers = _in_thread(database_server(self.settings))
+            settings = await self._exit.enter_async_context(servers)
             assert settings.database_url is not None
             database = await Database.open(settings.database_url)
             self._exit.push_async_callback(database.close)
@@ -380,6 +382,24 @@ class LiftGraph:
             )
         self._exit.push_async_callback(provider.aclose)
         return provider
+
+
+@contextlib.asynccontextmanager
+async def _in_thread(manager: contextlib.AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave `manager` in a thread. When that is cancelled half-way, what has been begun
+    is finished and undone."""
+    entering = asyncio.ensure_future(asyncio.to_thread(manager.__enter__))
+    try:
+        value = await asyncio.shield(entering)
+    except asyncio.CancelledError:
+        await asyncio.wait([entering])
+        if entering.exception() is None:
+            await asyncio.to_thread(manager.__exit__, None, None, None)
+        raise
+    try:
+        yield value
+    finally:
+        await asyncio.to_thread(manager.__exit__, None, None, None)
 
 
 def load_graphs(settings: Settings, given: Sequence[Graph[Any]] = ()) -> Mapping[str, Graph[Any]]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from liftgraph_dagster.app import LiftGraph
 from liftgraph_dagster.evaluation.scores import ExampleRun
-from liftgraph_dagster.execution.executor import Observer
+from liftgraph_dagster.execution.walker import Observer
 from liftgraph_dagster.providers.contract import Provider
 from liftgraph_dagster.settings import Settings
 

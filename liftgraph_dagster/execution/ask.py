@@ -1,6 +1,7 @@
 """Asking a node's question: from the state to an answer, and what it cost.
 
-An `Asker` belongs to one program. `Answer` is all that the history keeps of a question.
+An `Asker` belongs to one program. `Answer` is all that the history keeps of a question. `Given`
+answers with what somebody has already.
 """
 
 from __future__ import annotations
@@ -10,22 +11,30 @@ import inspect
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import dspy
+import pydantic
 from dspy.utils.callback import BaseCallback
 from pydantic_core import to_json
 from pydantic_graph import End, GraphRunContext
 
-from liftgraph_dagster.errors import GraphError
+from liftgraph_dagster.errors import GraphError, InputError
 from liftgraph_dagster.execution.parallel import run_branches
 from liftgraph_dagster.execution.program import Program, predictor_of
 from liftgraph_dagster.execution.records import NO_USAGE, EventKind, NodeEvent, Usage, now
 from liftgraph_dagster.graph.digest import digest_bytes
 from liftgraph_dagster.graph.graph import Graph
-from liftgraph_dagster.graph.node import CallNode, FunctionNode, ModuleNode, Node, Parallel
+from liftgraph_dagster.graph.node import (
+    CallNode,
+    FunctionNode,
+    ModuleNode,
+    Node,
+    Parallel,
+    SignatureNode,
+)
 from liftgraph_dagster.graph.state import GraphState
-from liftgraph_dagster.providers.adapter import SchemaAdapter
+from liftgraph_dagster.providers.adapter import SchemaAdapter, output_model
 from liftgraph_dagster.providers.engine import ModelCall, recorded_calls
 
 
@@ -40,6 +49,13 @@ class Answer:
     usage: Usage = NO_USAGE
     predictors: tuple[NodeEvent, ...] = ()
     """What the predictors inside a ModuleNode answered."""
+
+
+class Answerer(Protocol):
+    """Answers the questions of nodes."""
+
+    async def answer(self, node: CallNode[Any], state: GraphState) -> Answer:
+        """Return the answer to `node`'s question in `state`, which is left as it is."""
 
 
 class Asker:
@@ -60,7 +76,6 @@ class Asker:
                 program.apply(name, module)
 
     async def answer(self, node: CallNode[Any], state: GraphState) -> Answer:
-        """Return the answer to `node`'s question in `state`, which is left as it is."""
         inputs = node.extract_inputs(state)
         input_digest = digest_bytes(_json(inputs))
         if isinstance(node, FunctionNode):
@@ -91,6 +106,25 @@ class Asker:
         )
 
 
+class Given:
+    """Answers with outputs that are there already, whatever is asked.
+
+    Args:
+        outputs: the answer's fields, as JSON has them. Raises InputError when asked, naming the
+            field, if they do not have the types that the node writes.
+    """
+
+    def __init__(self, outputs: Mapping[str, Any]) -> None:
+        self._outputs = outputs
+
+    async def answer(self, node: CallNode[Any], state: GraphState) -> Answer:
+        return Answer(
+            prediction_of(node, type(state), self._outputs),
+            digest_bytes(_json(node.extract_inputs(state))),
+            _json(dict(self._outputs)),
+        )
+
+
 class PlainRuntime:
     """Runs nodes without storing anything: the `deps` for pydantic-graph's own runner."""
 
@@ -110,6 +144,36 @@ class PlainRuntime:
         while not isinstance(at, End):
             at = await at.run(GraphRunContext(state=state, deps=self))
         return state
+
+
+def prediction_of(
+    node: CallNode[Any], state_type: type[GraphState], outputs: Mapping[str, Any]
+) -> dspy.Prediction:
+    """Return the answer whose fields are `outputs`, each as the type that the node gave it.
+
+    A signature's outputs have the types that it declares; of other nodes those that bear the name
+    of a state field have that field's type. Raises InputError, naming node and field.
+    """
+    if isinstance(node, SignatureNode):
+        model = output_model(node.signature)
+    else:
+        fields: dict[str, Any] = {
+            name: (field.annotation, ...)
+            for name, field in state_type.model_fields.items()
+            if name in outputs
+        }
+        model = pydantic.create_model(
+            "Outputs", __config__=pydantic.ConfigDict(extra="allow"), **fields
+        )
+    try:
+        typed = model.model_validate(outputs)
+    except pydantic.ValidationError as exc:
+        problem = exc.errors(include_url=False, include_input=False)[0]
+        raise InputError(
+            f"output of {type(node).__name__}: {'.'.join(map(str, problem['loc']))}: "
+            f"{problem['msg']}"
+        ) from exc
+    return dspy.Prediction(**{name: getattr(typed, name) for name in outputs})
 
 
 def usage_of(calls: list[ModelCall]) -> Usage:

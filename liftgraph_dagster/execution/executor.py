@@ -1,8 +1,8 @@
-"""Running a graph durably: each node is one commit, and whatever was committed never runs again.
+"""Starting and resuming executions: each node is one commit, and what was committed never runs
+again.
 
-The loop is small on purpose. A node gets a copy of the state; when it has returned, its change of
-the state, its answer and the next node are committed together, and only then does the next node
-begin. Branches of a Parallel are walked by the same loop, each on its own line.
+An `Executor` accepts inputs, holds leases, fits executions to the version of their graph, and hands
+them to the loop in `execution.walker`.
 """
 
 from __future__ import annotations
@@ -10,61 +10,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-import dspy
 import pydantic
 from pydantic_core import from_json, to_json
-from pydantic_graph import End, GraphRunContext
 
 from liftgraph_dagster.errors import (
-    ErrorClass,
     ExecutionBusy,
     ExecutionError,
-    ExecutionFenced,
-    GraphError,
-    LiftGraphError,
-    NodeFailed,
     StorageError,
     VersionMismatch,
 )
-from liftgraph_dagster.execution.ask import Answer, Asker
-from liftgraph_dagster.execution.history import MAIN, Position, branch_line, is_inside, positions
-from liftgraph_dagster.execution.owner import describe, is_dead, new_owner
-from liftgraph_dagster.execution.parallel import run_branches
+from liftgraph_dagster.execution.ask import Answerer
+from liftgraph_dagster.execution.history import MAIN, Position, positions
+from liftgraph_dagster.execution.owner import is_dead, new_owner
 from liftgraph_dagster.execution.records import (
     EventKind,
     Execution,
     ExecutionId,
     Lease,
-    Next,
-    NodeError,
     NodeEvent,
     Status,
     new_execution_id,
     now,
 )
 from liftgraph_dagster.execution.store import LEASE_S, Commit, StateStore
+from liftgraph_dagster.execution.walker import Observer, Walker
 from liftgraph_dagster.graph.graph import Graph
-from liftgraph_dagster.graph.node import CallNode, Node, Parallel
-from liftgraph_dagster.graph.state import (
-    GraphState,
-    Members,
-    changed,
-    decode,
-    encode,
-    json_object,
-    members,
-)
-from liftgraph_dagster.providers.engine import our_error
-
-SNAPSHOT_EVERY = 32
-"""Main-line nodes between two snapshots: what a resume has to fold at the most."""
-
-Observer = Callable[[Execution, NodeEvent], None]
-"""Told of each event once it is stored. Must not block."""
+from liftgraph_dagster.graph.state import decode, encode
 
 
 class Executor:
@@ -113,7 +87,7 @@ class Executor:
             state_rev=0,
             created_at=now(),
             user_id=user_id,
-            attrs=_projection(graph, state) | dict(attrs or {}),
+            attrs=graph.projection(state) | dict(attrs or {}),
         )
         await self.store.remember(graph.name, graph.version, graph.manifest)
         await self.store.create(execution)
@@ -123,7 +97,7 @@ class Executor:
         self,
         graph: Graph[Any],
         execution_id: ExecutionId,
-        asker: Asker,
+        answerer: Answerer,
         *,
         accept_version: bool = False,
     ) -> Execution:
@@ -133,16 +107,41 @@ class Executor:
         VersionMismatch when it began under another version of the graph, and NodeFailed when a
         node raises; then the execution is suspended or failed and can be resumed.
         """
+        async with self.holding(execution_id):
+            walker = await self.walker(graph, execution_id, answerer, accept_version=accept_version)
+            return await walker.run()
+
+    async def walker(
+        self,
+        graph: Graph[Any],
+        execution_id: ExecutionId,
+        answerer: Answerer,
+        *,
+        accept_version: bool = False,
+    ) -> Walker:
+        """Return the loop over an execution, where it stands now. Hold its lease meanwhile.
+
+        Raises VersionMismatch as `run` does.
+        """
+        execution = await self.store.get(execution_id)
+        lines = positions(execution, await self.store.history(execution_id))
+        if execution.graph_version != graph.version:
+            execution, lines = await self._fit(
+                graph, execution, lines, accept_version=accept_version
+            )
+        return Walker(graph, execution, answerer, lines, self.store, self.observers)
+
+    @contextlib.asynccontextmanager
+    async def holding(self, execution_id: ExecutionId) -> AsyncIterator[Lease]:
+        """Hold the lease of an execution: nobody else can move it on meanwhile.
+
+        A process of this machine that died with the lease is succeeded at once, any other holder
+        when its lease runs out. Raises ExecutionBusy, ExecutionEnded and NotFound.
+        """
         lease = await self._acquire(execution_id)
         try:
-            execution = await self.store.get(execution_id)
-            events = await self.store.history(execution_id)
-            execution, lines = await self._fit(
-                graph, execution, positions(execution, events), accept_version=accept_version
-            )
-            walker = _Walker(self, graph, execution, asker, lines)
             async with self._heartbeat(lease):
-                return await walker.run()
+                yield lease
         finally:
             with contextlib.suppress(StorageError):
                 await self.store.release(lease)
@@ -151,17 +150,13 @@ class Executor:
         owner = new_owner()
         try:
             return await self.store.acquire(execution_id, owner, ttl_s=self.lease_s)
-        except ExecutionBusy as exc:
+        except ExecutionBusy:
             holder = await self.store.holder(execution_id)
-            if holder is None or is_dead(holder):
-                return await self.store.acquire(
-                    execution_id, owner, ttl_s=self.lease_s, instead_of=holder
-                )
-            raise ExecutionBusy(
-                f"execution {execution_id} is being run by {describe(holder)}. Wait for it, or "
-                f"stop it with `liftgraph execution cancel {execution_id}`",
-                execution_id=execution_id,
-            ) from exc
+            if holder is not None and not is_dead(holder):
+                raise
+            return await self.store.acquire(
+                execution_id, owner, ttl_s=self.lease_s, instead_of=holder
+            )
 
     @contextlib.asynccontextmanager
     async def _heartbeat(self, lease: Lease) -> AsyncIterator[None]:
@@ -190,8 +185,6 @@ class Executor:
         accept_version: bool,
     ) -> tuple[Execution, dict[str, Position]]:
         """Make an execution of another version of the graph fit this one, or refuse it."""
-        if execution.graph_version == graph.version:
-            return execution, lines
         differing = graph.changed_since(await self.store.manifest(execution.graph_version))
         if graph.migrate is None and not accept_version:
             raise VersionMismatch(
@@ -220,298 +213,6 @@ class Executor:
         }
 
 
-class _Walker:
-    """Walks one execution from where it stands to its end."""
-
-    def __init__(
-        self,
-        executor: Executor,
-        graph: Graph[Any],
-        execution: Execution,
-        asker: Asker,
-        lines: dict[str, Position],
-    ) -> None:
-        self.graph = graph
-        self.asker = asker
-        self.execution = execution
-        self._store = executor.store
-        self._observers = executor.observers
-        self._lines = lines
-        self._committing = asyncio.Lock()
-        self._since_snapshot = 0
-
-    async def run(self) -> Execution:
-        main = self._lines[MAIN]
-        if self.execution.status is not Status.RUNNING:
-            await self.commit([_resumed(self.execution)], status=Status.RUNNING)
-        try:
-            await self.walk(MAIN, self._first(main, self.graph.first), main.state)
-        except NodeFailed as exc:
-            await self._stop(exc)
-            raise
-        except asyncio.CancelledError:
-            await self._interrupted()
-            raise
-        except StorageError as exc:
-            raise StorageError(
-                f"{exc}. Execution {self.execution.id} is stored up to rev {self.execution.rev}; "
-                f"go on with `liftgraph execution resume {self.execution.id}`"
-            ) from exc
-        return self.execution
-
-    async def walk(self, line: str, node: Node[Any] | None, data: bytes) -> GraphState:
-        """Run `line` from `node` to its end and return its last state."""
-        state: GraphState = decode(self.graph.state, data)
-        before: Members = members(state)
-        while node is not None:
-            node, before = await self._step(line, node, state, before)
-            state = decode(self.graph.state, json_object(before.values()))
-        return state
-
-    async def _step(
-        self, line: str, node: Node[Any], state: GraphState, before: Members
-    ) -> tuple[Node[Any] | None, Members]:
-        """Run one node and commit what it did; return the next node and the new state."""
-        runtime = _StepRuntime(self, line)
-        started_at, started = now(), time.perf_counter()
-        try:
-            following = await node.run(GraphRunContext(state=state, deps=runtime))
-            after = members(state)
-            fields = changed(before, after)
-            _check_writes(node, fields)
-            where = self._next(node, following)
-        except (asyncio.CancelledError, NodeFailed, StorageError, ExecutionFenced):
-            raise
-        except Exception as exc:
-            raise await self._failed(line, node, exc, started_at, started) from exc
-        event = NodeEvent(
-            EventKind.NODE,
-            node=type(node).__name__,
-            node_type=node.kind,
-            branch=line,
-            attempt=self._attempt(line),
-            started_at=started_at,
-            duration_s=time.perf_counter() - started,
-            reads=node.reads or (),
-            state_patch=json_object(after[name] for name in fields) if fields else None,
-            next=where,
-            **runtime.recorded(),
-        )
-        ending = line == MAIN and where.node is None
-        await self.commit(
-            [*runtime.predictors(line), event],
-            status=Status.SUCCEEDED if ending else None,
-            state=self._snapshot(line, after, ending=ending),
-            attrs=_projection(self.graph, state) if ending else None,
-        )
-        for known in [name for name in self._lines if name == line or is_inside(name, line)]:
-            del self._lines[known]
-        return (following if isinstance(following, Node) else None), after
-
-    async def commit(
-        self,
-        events: Sequence[NodeEvent],
-        *,
-        status: Status | None = None,
-        state: bytes | None = None,
-        attrs: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Commit events of any line; branches take turns. A cancellation waits until the store has
-        answered: half of a commit's outcome is worse than a moment's delay."""
-        await _to_the_end(self._commit(Commit(0, events, status, state, attrs)))
-
-    async def _commit(self, draft: Commit) -> None:
-        async with self._committing:
-            rev = self.execution.rev
-            try:
-                await self._store.commit(self.execution.id, dataclasses.replace(draft, rev=rev))
-            except ExecutionFenced:
-                await self._explain_fence()
-                raise
-            after = rev + len(draft.events)
-            changes: dict[str, Any] = {"rev": after}
-            if draft.status is not None:
-                changes["status"] = draft.status
-            if draft.state is not None:
-                changes |= {"state": draft.state, "state_rev": after}
-            self.execution = self.execution.evolve(**changes)
-        for seq, event in enumerate(draft.events, rev + 1):
-            for observer in self._observers:
-                observer(self.execution, dataclasses.replace(event, seq=seq))
-
-    async def fan_out(self, line: str, parallel: Parallel[Any], state: GraphState) -> None:
-        """Run the branches of `parallel`, each from where it stands, on lines of their own."""
-
-        async def walk(index: int, node: Node[Any], copy: GraphState) -> GraphState:
-            own = branch_line(line, type(parallel).__name__, index)
-            stored = self._lines.get(own)
-            if stored is None:
-                return await self.walk(own, node, encode(copy))
-            return await self.walk(own, self._first(stored, type(node).__name__), stored.state)
-
-        await run_branches(parallel, state, walk)
-
-    def _first(self, position: Position, otherwise: str) -> Node[Any] | None:
-        return make_node(self.graph, position.next or Next(otherwise))
-
-    def _next(self, node: Node[Any], following: Any) -> Next:
-        name = None if isinstance(following, End) else type(following).__name__
-        if name not in {edge.node for edge in self.graph.edges[type(node).__name__]}:
-            raise GraphError(
-                f"{type(node).__name__}.run returned {name or 'End'}, which its return annotation "
-                "does not name"
-            )
-        return Next(name, b"{}" if name is None else _node_args(following))
-
-    def _attempt(self, line: str) -> int:
-        position = self._lines.get(line)
-        return 1 + (position.failures if position else 0)
-
-    def _snapshot(self, line: str, after: Members, *, ending: bool) -> bytes | None:
-        if line != MAIN:
-            return None
-        self._since_snapshot += 1
-        if not ending and self._since_snapshot < SNAPSHOT_EVERY:
-            return None
-        self._since_snapshot = 0
-        return json_object(after.values())
-
-    async def _failed(
-        self, line: str, node: Node[Any], exc: Exception, started_at: Any, started: float
-    ) -> NodeFailed:
-        """Record that `node` raised and return the error to raise for it."""
-        ours = our_error(exc)
-        error_class = ours.error_class if ours else ErrorClass.UNKNOWN
-        message = str(ours or exc) or type(exc).__name__
-        name, attempt = type(node).__name__, self._attempt(line)
-        event = NodeEvent(
-            EventKind.ERROR,
-            node=name,
-            node_type=node.kind,
-            branch=line,
-            attempt=attempt,
-            started_at=started_at,
-            duration_s=time.perf_counter() - started,
-            error=NodeError(error_class, type(ours or exc).__name__, message[:4000]),
-        )
-        await self.commit([event])
-        return NodeFailed(
-            f"node {name} of execution {self.execution.id} failed (attempt {attempt}, "
-            f"{error_class}): {message}. The state before it is stored; go on with "
-            f"`liftgraph execution resume {self.execution.id}`",
-            execution_id=self.execution.id,
-            node=name,
-            error_class=error_class,
-        )
-
-    async def _stop(self, exc: NodeFailed) -> None:
-        status = Status.SUSPENDED if exc.error_class in _MAY_PASS else Status.FAILED
-        await self.commit([], status=status)
-
-    async def _interrupted(self) -> None:
-        """Leave the execution suspended, if the store can still be reached."""
-        with contextlib.suppress(LiftGraphError, asyncio.TimeoutError):
-            async with asyncio.timeout(5):
-                await self.commit([], status=Status.SUSPENDED)
-
-    async def _explain_fence(self) -> None:
-        current = await self._store.get(self.execution.id)
-        if current.status is Status.CANCELLED:
-            raise ExecutionFenced(
-                f"execution {current.id} was cancelled while it ran; what had been stored is kept",
-                execution_id=current.id,
-            )
-
-
-_MAY_PASS = frozenset(
-    {
-        ErrorClass.TRANSIENT,
-        ErrorClass.RATE_LIMITED,
-        ErrorClass.TIMEOUT,
-        ErrorClass.CANCELLED,
-    }
-)
-
-
-class _StepRuntime:
-    """The `deps` of one step: answers the node's question, or runs its branches."""
-
-    def __init__(self, walker: _Walker, line: str) -> None:
-        self._walker = walker
-        self._line = line
-        self._answer: Answer | None = None
-
-    async def ask(self, node: CallNode[Any], state: Any) -> dspy.Prediction:
-        if self._answer is not None:
-            raise GraphError(
-                f"{type(node).__name__}.run asked twice; a node asks one question. Split it in two"
-            )
-        self._answer = await self._walker.asker.answer(node, state)
-        node.update_state(state, self._answer.prediction)
-        return self._answer.prediction
-
-    async def fan_out(self, node: Parallel[Any], state: Any) -> None:
-        await self._walker.fan_out(self._line, node, state)
-
-    def recorded(self) -> dict[str, Any]:
-        """Return what the node's event says about the question."""
-        answer = self._answer
-        if answer is None:
-            return {}
-        return {
-            "input_digest": answer.input_digest,
-            "output": answer.output,
-            "usage": answer.usage,
-        }
-
-    def predictors(self, line: str) -> list[NodeEvent]:
-        events = self._answer.predictors if self._answer else ()
-        return [dataclasses.replace(event, branch=line) for event in events]
-
-
-def make_node(graph: Graph[Any], where: Next) -> Node[Any] | None:
-    """Return the node that `where` names, with its fields; None at the end.
-
-    Raises GraphError when the graph has no such node any more.
-    """
-    if where.node is None:
-        return None
-    node_type = graph.nodes.get(where.node)
-    if node_type is None:
-        raise GraphError(
-            f"the execution goes on at node {where.node}, which graph {graph.name!r} does not have"
-        )
-    if not dataclasses.is_dataclass(node_type):
-        return node_type()
-    node: Node[Any] = pydantic.TypeAdapter(node_type).validate_json(where.args)
-    return node
-
-
-def _node_args(node: Any) -> bytes:
-    if dataclasses.is_dataclass(node):
-        return pydantic.TypeAdapter(type(node)).dump_json(node)
-    if vars(node):
-        raise GraphError(
-            f"{type(node).__name__} carries {', '.join(vars(node))} but is not a dataclass, so it "
-            "cannot be stored. Make it a dataclass, or put the values into the state"
-        )
-    return b"{}"
-
-
-def _check_writes(node: Node[Any], fields: Sequence[str]) -> None:
-    if node.writes is None or isinstance(node, Parallel):
-        return
-    if undeclared := [name for name in fields if name not in node.writes]:
-        raise GraphError(
-            f"{type(node).__name__} changed {', '.join(undeclared)}, which it does not declare in "
-            f"`writes` ({', '.join(node.writes) or 'nothing'})"
-        )
-
-
-def _projection(graph: Graph[Any], state: GraphState) -> dict[str, Any]:
-    return dict(graph.attrs(state)) if graph.attrs else {}
-
-
 def _migrated(graph: Graph[Any], execution: Execution, state: bytes) -> bytes:
     """Return the state as this version of the graph has it."""
     fields = from_json(state)
@@ -527,17 +228,3 @@ def _migrated(graph: Graph[Any], execution: Execution, state: bytes) -> bytes:
             "function that makes it fit",
             execution_id=execution.id,
         ) from exc
-
-
-def _resumed(execution: Execution) -> NodeEvent:
-    return NodeEvent(EventKind.STATUS, note=f"resumed; was {execution.status}")
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work` to its end, also when this task is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

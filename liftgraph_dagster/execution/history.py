@@ -31,7 +31,7 @@ def positions(execution: Execution, events: Iterable[NodeEvent]) -> dict[str, Po
     """Return the position of each open line. `events` is the whole history, oldest first."""
     lines = {MAIN: Position(execution.state)}
     for event in events:
-        if event.kind not in (EventKind.NODE, EventKind.ERROR):
+        if event.kind not in (EventKind.NODE, EventKind.ERROR, EventKind.EDIT):
             continue
         line = event.branch
         position = lines.get(line) or Position(lines[_parent(line)].state)
@@ -42,6 +42,9 @@ def positions(execution: Execution, events: Iterable[NodeEvent]) -> dict[str, Po
         # The snapshot already holds what the main line did up to its rev.
         if event.state_patch and (line != MAIN or event.seq > execution.state_rev):
             state = apply_patches(state, [event.state_patch])
+        if event.kind is EventKind.EDIT:
+            lines[line] = replace(position, state=state)
+            continue
         lines = {name: at for name, at in lines.items() if not is_inside(name, line)}
         lines[line] = Position(state, event.next)
     return lines
@@ -56,11 +59,10 @@ def states_before(initial: bytes, events: Iterable[NodeEvent]) -> dict[int, byte
         if line not in lines:
             lines[line] = lines[_parent(line)]
         found[event.seq] = lines[line]
-        if event.kind is not EventKind.NODE:
-            continue
         if event.state_patch:
             lines[line] = apply_patches(lines[line], [event.state_patch])
-        lines = {name: state for name, state in lines.items() if not is_inside(name, line)}
+        if event.kind is EventKind.NODE:
+            lines = {name: state for name, state in lines.items() if not is_inside(name, line)}
     return found
 
 

@@ -46,6 +46,8 @@ class EventKind(StrEnum):
     """A predictor inside a ModuleNode answered."""
     ERROR = "error"
     """A node raised; the state is as it was before."""
+    EDIT = "edit"
+    """Somebody changed the state from outside."""
     STATUS = "status"
     """The execution was resumed, suspended or cancelled."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from liftgraph_dagster.errors import ExecutionBusy, ExecutionEnded, ExecutionFenced, NotFound
+from liftgraph_dagster.execution.owner import describe
 from liftgraph_dagster.execution.records import (
     EventKind,
     Execution,
@@ -244,7 +245,7 @@ def unknown_version(version: str) -> NotFound:
 def busy(execution_id: str, owner: str) -> ExecutionBusy:
     """Return the error for an execution that another process holds."""
     return ExecutionBusy(
-        f"execution {execution_id} is being run by {owner}. Wait for it, or stop it with "
+        f"execution {execution_id} is being run by {describe(owner)}. Wait for it, or stop it with "
         f"`liftgraph execution cancel {execution_id}`",
         execution_id=execution_id,
     )

@@ -13,9 +13,9 @@ from typing import Any
 import pydantic
 from pydantic_core import from_json, to_json
 
-from liftgraph_dagster.execution.executor import make_node
 from liftgraph_dagster.execution.history import states_before
 from liftgraph_dagster.execution.records import EventKind, Execution, Next, NodeEvent
+from liftgraph_dagster.execution.walker import make_node
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.node import CallNode
 from liftgraph_dagster.graph.state import decode, encode

@@ -139,6 +139,10 @@ class Graph(Generic[StateT]):
         except pydantic.ValidationError as exc:
             raise InputError(f"input of {self.name}: {_first_problem(exc)}") from exc
 
+    def projection(self, state: StateT) -> dict[str, Any]:
+        """Return what executions in `state` can be searched by."""
+        return dict(self.attrs(state)) if self.attrs else {}
+
     def changed_since(self, manifest: Mapping[str, str]) -> tuple[str, ...]:
         """Return what differs from the manifest of another version, by name: nodes, `state`,
         `edges`."""

@@ -60,6 +60,9 @@ class Expected(pydantic.BaseModel):
     """Accepted fillings of each hole; the reference code uses the first."""
     code: str
     tests: list[Test] = pydantic.Field(min_length=4)
+    """These hold under every accepted filling; programs are scored by them."""
+    reference_tests: list[Test] = []
+    """These hold only under the first fillings; they check the reference code and its mutants."""
 
 
 def begin(prompt: Prompt) -> PromptState:

@@ -11,6 +11,7 @@ directory is changed.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import importlib.metadata
@@ -100,24 +101,30 @@ class EmbeddedPostgres:
                 if not self._is_ready():
                     self._bring_up()
             except BaseException:
-                held.close()
+                self._leave(held)
                 raise
             self._held = held
+        atexit.register(self.stop)  # an interrupt may come before whoever started us can stop us
 
     def stop(self) -> None:
         """Stop being an owner; the last owner stops the server and waits until it is gone."""
         held, self._held = self._held, None
         if held is None:
             return
-        with self._starting(), held:
-            if _is_only_holder(held):
-                self._shut_down()
+        atexit.unregister(self.stop)
+        with self._starting():
+            self._leave(held)
 
     def create_database(self, name: str) -> None:
         """Create the database `name` unless it exists."""
         listing = self._run("psql", "-tAc", f"SELECT 1 FROM pg_database WHERE datname = '{name}'")
         if listing.strip() != "1":
             self._run("createdb", name, ignore="already exists")
+
+    def _leave(self, held: IO[bytes]) -> None:
+        with held:
+            if _is_only_holder(held):
+                self._shut_down()
 
     def _bring_up(self) -> None:
         self._check_data_version()
@@ -162,6 +169,8 @@ class EmbeddedPostgres:
 
     def _shut_down(self) -> None:
         pid = self._pid()
+        if pid is None and self._process is not None and self._process.poll() is None:
+            pid = self._process.pid  # interrupted before it had written its file
         if pid is None:
             return
         with contextlib.suppress(ProcessLookupError):

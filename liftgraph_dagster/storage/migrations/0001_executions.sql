@@ -68,7 +68,7 @@ CREATE TABLE node_events (
     execution_id uuid NOT NULL REFERENCES graph_executions (id) ON DELETE CASCADE,
     seq integer NOT NULL,
     at timestamptz NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('node', 'predictor', 'error', 'status')),
+    kind text NOT NULL CHECK (kind IN ('node', 'predictor', 'error', 'edit', 'status')),
     node text NOT NULL,
     node_type text NOT NULL,
     branch text NOT NULL,
