@@ -138,16 +138,16 @@ class Executor:
         A process of this machine that died with the lease is succeeded at once, any other holder
         when its lease runs out. Raises ExecutionBusy, ExecutionEnded and NotFound.
         """
-        lease = await self._acquire(execution_id)
-        try:
-            async with self._heartbeat(lease):
-                yield lease
-        finally:
-            with contextlib.suppress(StorageError):
-                await self.store.release(lease)
+        with new_owner() as owner:
+            lease = await self._acquire(execution_id, owner)
+            try:
+                async with self._heartbeat(lease):
+                    yield lease
+            finally:
+                with contextlib.suppress(StorageError):
+                    await self.store.release(lease)
 
-    async def _acquire(self, execution_id: ExecutionId) -> Lease:
-        owner = new_owner()
+    async def _acquire(self, execution_id: ExecutionId, owner: str) -> Lease:
         try:
             return await self.store.acquire(execution_id, owner, ttl_s=self.lease_s)
         except ExecutionBusy:

@@ -1,23 +1,34 @@
-"""Who runs an execution: a process, named so that others on its machine can tell whether it
-still lives."""
+"""Who runs an execution: a runner in a process, named so that others on its machine can tell
+whether the process still lives, and the process itself whether the runner does."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+_running: set[str] = set()
+"""The runners of this process: one that could not give its lease back is known to be over."""
 
-def new_owner() -> str:
-    """Return a name for one runner in this process: `host/machine/pid/started/token`."""
+
+@contextmanager
+def new_owner() -> Iterator[str]:
+    """Give a name for a runner in this process, `host/machine/pid/started/token`, while it runs."""
     host = socket.gethostname().replace("/", "-")
     pid = os.getpid()
-    return "/".join([host, _machine(), str(pid), _started(pid) or "0", secrets.token_hex(4)])
+    owner = "/".join([host, _machine(), str(pid), _started(pid) or "0", secrets.token_hex(4)])
+    _running.add(owner)
+    try:
+        yield owner
+    finally:
+        _running.discard(owner)
 
 
 def is_dead(owner: str) -> bool:
-    """Return True when `owner` was a process of this machine that is gone.
+    """Return True when `owner` ran on this machine and is gone.
 
     False when it lives, when it ran on another machine, or when that cannot be told: then only
     its lease, running out, says so.
@@ -25,7 +36,10 @@ def is_dead(owner: str) -> bool:
     parts = owner.split("/")
     if len(parts) != 5 or parts[1] != _machine() or not parts[2].isdigit():
         return False
-    return _started(int(parts[2])) != parts[3]
+    pid = int(parts[2])
+    if _started(pid) != parts[3]:
+        return True
+    return pid == os.getpid() and owner not in _running
 
 
 def describe(owner: str) -> str:

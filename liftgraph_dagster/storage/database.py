@@ -22,6 +22,7 @@ _CONNECTION_ERRORS = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a statement on a connection whose last words are still arriving
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -45,7 +46,7 @@ class Database:
         """
         try:
             pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=connections, init=_prepare_connection, timeout=10
+                url, min_size=0, max_size=connections, init=_prepare_connection, timeout=10
             )
         except (*_CONNECTION_ERRORS, TimeoutError, ValueError) as exc:
             raise StorageError(
