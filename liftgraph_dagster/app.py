@@ -285,18 +285,18 @@ class LiftGraph:
         sample = self.graph(graph).sample
         return dataset.pick(sample) if sample and not everything else dataset.open()
 
-    async def stored_batches(self, graph: str, programs: Sequence[str] = ()) -> list[Batch]:
-        """Return what programs have made of the graph's examples so far; nothing is run."""
+    async def score_stored(
+        self, graph: str, examples: Sequence[Example] | None = None
+    ) -> list[Evaluation]:
+        """Score what the graph's declared programs have made of `examples`, or of all, so far;
+        nothing is run. Raises InputError when that is nothing."""
         found = self.graph(graph)
         dataset = await self.dataset(graph)
         runner = await self._runner()
-        chosen = [await self.program(graph, name) for name in programs or found.programs]
-        return [await runner.stored(found, program, dataset) for program in chosen]
-
-    async def score_stored(self, graph: str, programs: Sequence[str] = ()) -> list[Evaluation]:
-        """Score what programs have made of the graph's examples so far. Raises InputError when
-        that is nothing."""
-        batches = [batch for batch in await self.stored_batches(graph, programs) if batch.runs]
+        wanted = dataset.examples if examples is None else examples
+        programs = [await self.program(graph, name) for name in found.programs]
+        stored = [await runner.stored(found, program, dataset, wanted) for program in programs]
+        batches = [batch for batch in stored if batch.runs]
         if not batches:
             raise InputError(
                 f"nothing has been run on the examples of {graph!r} yet; run "

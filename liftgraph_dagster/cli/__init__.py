@@ -66,6 +66,8 @@ def liftgraph(ctx: click.Context, debug: bool) -> None:
 def main() -> None:
     """Run the command line. Exits with a code of the table in `cli.exits`."""
     sys.path.insert(0, os.getcwd())  # graphs are named by module, and lie where one works
+    # A shell starts background jobs with SIGINT ignored; then SIGTERM would be, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for stopping in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(stopping, lambda *_: signal.raise_signal(signal.SIGINT))
     debug = "--debug" in sys.argv

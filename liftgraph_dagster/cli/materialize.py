@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import click
 from liftgraph_dagster.app import Evaluation, LiftGraph
 from liftgraph_dagster.cli.progress import BatchProgress
 from liftgraph_dagster.cli.show import command, console, print_evaluations
+from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.evaluation.scores import ExampleRun
 from liftgraph_dagster.services import database_server, environment
 from liftgraph_dagster.settings import Settings
@@ -27,10 +29,10 @@ def materialize(graph: str, everything: bool) -> None:
     """
     with database_server(Settings.from_environment()) as settings:
         os.environ.update(environment(settings))
-        total = asyncio.run(_executions(settings, graph, everything=everything))
-        with BatchProgress(total) as progress:
+        examples, programs = asyncio.run(_work(settings, graph, everything=everything))
+        with BatchProgress(len(examples) * programs) as progress:
             _materialize(settings, graph, progress, everything=everything)
-        evaluations = asyncio.run(_evaluations(settings, graph))
+        evaluations = asyncio.run(_evaluations(settings, graph, examples))
     print_evaluations(graph, evaluations)
     _what_next(graph, evaluations[0].batch.runs[0])
 
@@ -65,25 +67,31 @@ def _materialize(
         )
 
 
-async def _executions(settings: Settings, graph: str, *, everything: bool) -> int:
+async def _work(
+    settings: Settings, graph: str, *, everything: bool
+) -> tuple[Sequence[Example], int]:
+    """Return the examples to run and the number of programs."""
     async with LiftGraph(settings) as lg:
         dataset = await lg.dataset(graph)
         examples = lg.first_look(graph, dataset, everything=everything)
-        return len(examples) * len(lg.graph(graph).programs)
+        return examples, len(lg.graph(graph).programs)
 
 
-async def _evaluations(settings: Settings, graph: str) -> list[Evaluation]:
+async def _evaluations(
+    settings: Settings, graph: str, examples: Sequence[Example]
+) -> list[Evaluation]:
     async with LiftGraph(settings) as lg:
-        return await lg.score_stored(graph)
+        return await lg.score_stored(graph, examples)
 
 
 def _what_next(graph: str, run: ExampleRun) -> None:
     out = console()
     out.print("\nWhat next", style="bold")
-    for line, what in (
-        (f"{command()} execution show {run.execution.id}", "how the first row came about"),
-        (f'liftgraph run {graph} "..."', "your own input"),
-        (f"{command()} evaluate {graph} --program baseline --split dev", "more examples"),
-        ("make dev", "the same assets in Dagster's page, on http://127.0.0.1:3000"),
+    for what, line in (
+        ("How the first row came about:", f"{command()} execution show {run.execution.id}"),
+        ("Your own input:", f'{command()} run {graph} "..."'),
+        ("More examples:", f"{command()} evaluate {graph} --program baseline --split dev"),
+        ("The same assets in Dagster's page, on http://127.0.0.1:3000:", "make dev"),
     ):
-        out.print(f"  {line:<72} {what}", markup=False)
+        out.print(f"  {what}", style="bright_black")
+        out.print(f"    {line}", markup=False, soft_wrap=True)

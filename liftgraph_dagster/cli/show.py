@@ -139,9 +139,9 @@ def print_execution(trace: Trace, *, as_json: bool) -> None:
 def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
     """Print one table: each example under each program, and what they add up to."""
     out = console()
-    table = Table(header_style="bold", box=None, pad_edge=False, row_styles=["", ""])
-    table.add_column("example", no_wrap=True)
-    table.add_column("program", no_wrap=True)
+    table = Table(header_style="bold", box=None, pad_edge=False, expand=True)
+    table.add_column("example", overflow="ellipsis", no_wrap=True, max_width=26)
+    table.add_column("program", overflow="ellipsis", no_wrap=True, max_width=20)
     table.add_column("outcome", overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column("status", no_wrap=True)
     for column in ("score", "tokens", "seconds"):

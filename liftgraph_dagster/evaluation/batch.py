@@ -22,6 +22,7 @@ from liftgraph_dagster.execution.records import EventKind, Execution, Status, Us
 from liftgraph_dagster.execution.store import ExecutionFilter
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode
+from liftgraph_dagster.providers.adapter import prompt_version
 
 _ALL = 1_000_000
 _FINISHED = (Status.SUCCEEDED, Status.FAILED)
@@ -80,16 +81,26 @@ class BatchRunner:
             raise exc.exceptions[0] from None
         return self._batch(graph, program, dataset, [task.result() for task in tasks])
 
-    async def stored(self, graph: Graph[Any], program: Program, dataset: Dataset) -> Batch:
-        """Return what `program` has made of `dataset` so far; nothing is run."""
+    async def stored(
+        self,
+        graph: Graph[Any],
+        program: Program,
+        dataset: Dataset,
+        examples: Sequence[Example],
+    ) -> Batch:
+        """Return what `program` has made of `examples` so far, in their order; nothing is run."""
         known = await self._known(graph, program, dataset)
         finished = [
             (example, known[example.id])
-            for example in dataset.examples
+            for example in examples
             if example.id in known and known[example.id].status in _FINISHED
         ]
         runs = [await self._done(graph, *pair, reused=True) for pair in finished]
         return self._batch(graph, program, dataset, runs)
+
+    def _conditions(self, dataset: Dataset) -> dict[str, str]:
+        """Return what must be equal, beside graph and program, for a run to be reused."""
+        return {"dataset": dataset.digest, "model": self._model, "prompt": prompt_version()}
 
     def _batch(
         self, graph: Graph[Any], program: Program, dataset: Dataset, runs: Sequence[ExampleRun]
@@ -112,7 +123,7 @@ class BatchRunner:
                 graph=graph.name,
                 graph_version=graph.version,
                 program_digest=program.digest,
-                attrs={"dataset": dataset.digest, "model": self._model},
+                attrs=self._conditions(dataset),
             ),
             limit=_ALL,
         )
@@ -139,7 +150,7 @@ class BatchRunner:
                 graph,
                 program.digest,
                 example.input,
-                attrs={"dataset": dataset.digest, "example": example.id, "model": self._model},
+                attrs=self._conditions(dataset) | {"example": example.id},
             )
         try:
             execution = await self._executor.run(graph, execution.id, await asker())

@@ -26,6 +26,7 @@ class LabelKind(StrEnum):
     AUTHOR = "author"
     """Whoever wrote the example."""
     SYNTHETIC = "synthetic"
+    """A language model; no person has reviewed it."""
 
 
 class Label(pydantic.BaseModel):

@@ -9,6 +9,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from liftgraph_dagster.graph.digest import digest
@@ -43,13 +44,14 @@ def state_digest(state: type[GraphState]) -> str:
     return digest({"schema": state.model_json_schema(), "reducers": merged})
 
 
-def source(thing: type | Callable[..., Any]) -> str:
-    """Return the code of a class or function as a syntax tree without docstrings; the bare
+def source(thing: type | Callable[..., Any] | ModuleType) -> str:
+    """Return the code of a class, function or module as a syntax tree without docstrings; the bare
     qualified name where Python has no source, as in an interactive session."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
     except (OSError, TypeError, SyntaxError):
-        return f"{thing.__module__}.{getattr(thing, '__qualname__', repr(thing))}"
+        where = getattr(thing, "__module__", "")
+        return f"{where}.{getattr(thing, '__qualname__', repr(thing))}"
     for part in ast.walk(tree):
         if isinstance(part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and part.body:
             first = part.body[0]

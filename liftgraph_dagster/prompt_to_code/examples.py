@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SAMPLE: tuple[str, ...] = ()
+SAMPLE = (
+    "sum-numbers-1",
+    "trim-text-1",
+    "triangle-1",
+    "count-words-1",
+    "pad-text-1",
+    "percentage-1",
+    "round-number-1",
+    "vowels-1",
+    "divisibility-2",
+    "fibonacci-1",
+    "collatz-1",
+    "second-largest-1",
+)
 """Twelve examples of the train and dev splits, from trivial to hard."""
 
 

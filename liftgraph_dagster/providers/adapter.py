@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from collections.abc import Hashable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, cast
 
 import dspy
 import pydantic
 from dspy.utils.exceptions import AdapterParseError
 
+from liftgraph_dagster.graph.digest import digest
+from liftgraph_dagster.graph.version import source
 from liftgraph_dagster.providers.contract import Provider
 from liftgraph_dagster.providers.engine import language_model
 from liftgraph_dagster.providers.outline import outline
@@ -89,6 +92,14 @@ class SchemaAdapter(dspy.JSONAdapter):
                 message=f"the answer does not fit the signature: {exc}",
             ) from exc
         return {name: getattr(answer, name) for name in signature.output_fields}
+
+
+@cache
+def prompt_version() -> str:
+    """Return the digest of how a signature becomes a prompt: of this adapter, of the outline, and
+    of DSPy's version. An answer is comparable with another only under the same one."""
+    parts = [source(sys.modules[__name__]), source(sys.modules[outline.__module__])]
+    return digest([*parts, dspy.__version__])
 
 
 class ProviderAdapter:
