@@ -1,0 +1,113 @@
+"""What runs in a confined child: foreign code, call by call.
+
+The child reads one job and answers with a line of JSON for the loading of the code and for each
+call, as they are done. Expected results never come here: whoever asked compares.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from liftgraph_dagster.sandbox.values import encode
+
+MAX_PRINTED = 2000
+"""Characters of a call's printed text that are kept."""
+MAX_MESSAGE = 500
+
+
+def refuse(fd: int, exc: Exception) -> None:
+    """Say on `fd` that this process could not be confined; nothing has been read."""
+    _write(fd, {"confined": False, "reason": f"{type(exc).__name__}: {exc}"})
+
+
+def serve(fd: int) -> None:
+    """Say on `fd` that this process is confined, read a job, run it, write the answers."""
+    _write(fd, {"confined": True})
+    job = _read(fd)
+    max_bytes = job["output_bytes"]
+    scope: dict[str, Any] = {"__name__": "program", "__builtins__": builtins}
+
+    def load() -> Any:
+        exec(compile(job["code"], "<program>", "exec", dont_inherit=True), scope)
+
+    loaded = _outcome(load, max_bytes)
+    _write(fd, loaded)
+    if loaded["outcome"] != "returned":
+        return
+    for call in job["calls"]:
+        _write(fd, _outcome(lambda call=call: _call(scope, call), max_bytes))
+
+
+def _call(scope: dict[str, Any], call: dict[str, str]) -> Any:
+    function = scope.get(call["function"])
+    if function is None:
+        raise NameError(f"the program does not define {call['function']}")
+    return function(*ast.literal_eval(call["args"]))
+
+
+def _outcome(work: Any, max_bytes: int) -> dict[str, Any]:
+    printed = _Bounded()
+    sys.stdout = sys.stderr = printed
+    sys.stdin = io.StringIO()
+    started = time.perf_counter()
+    found: dict[str, Any]
+    try:
+        value = work()
+        found = {"outcome": "returned", "value": encode(value, max_bytes=max_bytes)}
+    except BaseException as exc:  # SystemExit and KeyboardInterrupt are the program's, too
+        found = {"outcome": "raised", "error": type(exc).__name__, "message": _message(exc)}
+    found["seconds"] = time.perf_counter() - started
+    found["printed"] = printed.text()
+    return found
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        return str(exc)[:MAX_MESSAGE]
+    except BaseException as failing:
+        return f"(no message: {type(failing).__name__})"
+
+
+class _Bounded(io.TextIOBase):
+    """A text stream that keeps its beginning."""
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+        self._room = MAX_PRINTED
+
+    def write(self, text: str) -> int:
+        if self._room > 0:
+            self._kept.append(text[: self._room])
+            self._room -= len(text)
+        return len(text)
+
+    def text(self) -> str:
+        return "".join(self._kept)
+
+
+def _read(fd: int) -> Any:
+    size = int.from_bytes(_exactly(fd, 8))
+    return json.loads(_exactly(fd, size))
+
+
+def _exactly(fd: int, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = os.read(fd, size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
+
+
+def _write(fd: int, answer: dict[str, Any]) -> None:
+    data = json.dumps(answer).encode() + b"\n"
+    while data:
+        data = data[os.write(fd, data) :]
