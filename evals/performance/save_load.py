@@ -81,6 +81,7 @@ async def save_and_load(store: PostgresStateStore, program: Program, size: int) 
             status=Status.RUNNING,
             rev=0,
             input=b"null",
+            initial=encode(Document(text=text)),
             state=encode(Document(text=text)),
             state_rev=0,
             created_at=now(),

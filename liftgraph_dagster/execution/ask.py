@@ -157,10 +157,11 @@ def prediction_of(
     if isinstance(node, SignatureNode):
         model = output_model(node.signature)
     else:
+        written = node.writes or () if type(node).update_state is CallNode.update_state else ()
         fields: dict[str, Any] = {
             name: (field.annotation, ...)
             for name, field in state_type.model_fields.items()
-            if name in outputs
+            if name in outputs or name in written
         }
         model = pydantic.create_model(
             "Outputs", __config__=pydantic.ConfigDict(extra="allow"), **fields

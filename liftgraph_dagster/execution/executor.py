@@ -14,11 +14,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pydantic
-from pydantic_core import from_json, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from liftgraph_dagster.errors import (
     ExecutionBusy,
     ExecutionError,
+    InputError,
     StorageError,
     VersionMismatch,
 )
@@ -75,6 +76,7 @@ class Executor:
         Raises InputError, and stores nothing, for an input that the graph does not take.
         """
         state = graph.begin(value)
+        initial = encode(state)
         execution = Execution(
             id=new_execution_id(),
             graph=graph.name,
@@ -82,8 +84,9 @@ class Executor:
             program_digest=program_digest,
             status=Status.RUNNING,
             rev=0,
-            input=to_json(value, inf_nan_mode="constants"),
-            state=encode(state),
+            input=_input(graph, value),
+            initial=initial,
+            state=initial,
             state_rev=0,
             created_at=now(),
             user_id=user_id,
@@ -197,8 +200,10 @@ class Executor:
             )
         main = lines[MAIN]
         state = _migrated(graph, execution, main.state)
+        moved = state != main.state
         event = NodeEvent(
-            EventKind.STATUS,
+            EventKind.VERSION,
+            state_patch=state if moved else None,
             note=f"goes on under version {graph.version[:12]}; changed: {', '.join(differing)}",
         )
         await self.store.remember(graph.name, graph.version, graph.manifest)
@@ -206,11 +211,18 @@ class Executor:
             execution.id,
             Commit(execution.rev, [event], state=state, graph_version=graph.version),
         )
-        if "state" in differing:  # the branches' states were made by the old version: begin again
+        if moved:  # the branches' copies have not moved along: they begin again
             lines = {}
         return await self.store.get(execution.id), lines | {
             MAIN: dataclasses.replace(main, state=state)
         }
+
+
+def _input(graph: Graph[Any], value: Any) -> bytes:
+    try:
+        return to_json(value, inf_nan_mode="constants")
+    except (PydanticSerializationError, ValueError) as exc:
+        raise InputError(f"input of {graph.name} is no JSON value: {exc}") from exc
 
 
 def _migrated(graph: Graph[Any], execution: Execution, state: bytes) -> bytes:

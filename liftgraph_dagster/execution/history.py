@@ -6,7 +6,7 @@ by the path of the branch (`Draft.0`); its lines close when the Parallel itself 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 
 from liftgraph_dagster.execution.records import EventKind, Execution, Next, NodeEvent
@@ -31,17 +31,21 @@ def positions(execution: Execution, events: Iterable[NodeEvent]) -> dict[str, Po
     """Return the position of each open line. `events` is the whole history, oldest first."""
     lines = {MAIN: Position(execution.state)}
     for event in events:
-        if event.kind not in (EventKind.NODE, EventKind.ERROR, EventKind.EDIT):
+        if event.kind in (EventKind.STATUS, EventKind.PREDICTOR):
             continue
         line = event.branch
-        position = lines.get(line) or Position(lines[_parent(line)].state)
+        position = lines.get(line) or Position(lines[_nearest(line, lines)].state)
         if event.kind is EventKind.ERROR:
             lines[line] = replace(position, failures=position.failures + 1)
             continue
         state = position.state
         # The snapshot already holds what the main line did up to its rev.
         if event.state_patch and (line != MAIN or event.seq > execution.state_rev):
-            state = apply_patches(state, [event.state_patch])
+            state = _after(state, event)
+        if event.kind is EventKind.VERSION:
+            if event.state_patch:
+                lines = {MAIN: replace(position, state=state)}
+            continue
         if event.kind is EventKind.EDIT:
             lines[line] = replace(position, state=state)
             continue
@@ -57,10 +61,10 @@ def states_before(initial: bytes, events: Iterable[NodeEvent]) -> dict[int, byte
     for event in events:
         line = event.branch
         if line not in lines:
-            lines[line] = lines[_parent(line)]
+            lines[line] = lines[_nearest(line, lines)]
         found[event.seq] = lines[line]
         if event.state_patch:
-            lines[line] = apply_patches(lines[line], [event.state_patch])
+            lines[line] = _after(lines[line], event)
         if event.kind is EventKind.NODE:
             lines = {name: state for name, state in lines.items() if not is_inside(name, line)}
     return found
@@ -77,5 +81,16 @@ def is_inside(line: str, outer: str) -> bool:
     return line != outer and (outer == MAIN or line.startswith(f"{outer}/"))
 
 
-def _parent(line: str) -> str:
-    return line.rpartition("/")[0]
+def _after(state: bytes, event: NodeEvent) -> bytes:
+    """Return the state that `event`, which has a patch, leaves behind."""
+    assert event.state_patch is not None
+    if event.kind is EventKind.VERSION:
+        return event.state_patch
+    return apply_patches(state, [event.state_patch])
+
+
+def _nearest(line: str, lines: Container[str]) -> str:
+    """Return the open line that `line` branched off: a branch that begins with a Parallel has done
+    nothing itself yet."""
+    parent = line.rpartition("/")[0]
+    return parent if parent in lines else _nearest(parent, lines)

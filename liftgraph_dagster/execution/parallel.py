@@ -29,7 +29,8 @@ async def run_branches(parallel: Parallel[Any], state: GraphState, walk: Walk) -
                 copy = decode(type(state), snapshot)
                 tasks.append(group.create_task(_walk(walk, index, node_type(), copy)))
     except ExceptionGroup:
-        raise _first_error(tasks) from None
+        error = _first_error(tasks)
+        raise error from error.__cause__
     branches = [
         Branch(
             node_type.__name__, task.result(), frozenset(changed(before, members(task.result())))

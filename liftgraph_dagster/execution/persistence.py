@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Generic
 from uuid import UUID
 
+import pydantic
+
 from liftgraph_dagster.errors import ExecutionError, InputError
-from liftgraph_dagster.execution.ask import Given
+from liftgraph_dagster.execution.ask import Given, prediction_of
 from liftgraph_dagster.execution.executor import Executor
 from liftgraph_dagster.execution.history import MAIN, positions
 from liftgraph_dagster.execution.records import EventKind, ExecutionId, NodeEvent
@@ -47,8 +49,8 @@ class StatePersistence(Generic[StateT]):
     async def save(self, execution_id: UUID, state: StateT) -> None:
         """Store `state` as the execution's state; it goes on from there.
 
-        Raises ExecutionError while branches of a Parallel are under way: their copies would not
-        have the change.
+        Raises ExecutionError while branches of a Parallel are under way, whose copies would not
+        have the change, and InputError, naming the field, for a state that could not be loaded.
         """
         async with self._executor.holding(_id(execution_id)):
             walker = await self._walker(execution_id, {})
@@ -58,6 +60,7 @@ class StatePersistence(Generic[StateT]):
                     "the branches have been joined",
                     execution_id=str(execution_id),
                 )
+            state = self._as_stored(state)
             before = members(decode(self._graph.state, walker.main.state))
             after = members(state)
             fields = changed(before, after)
@@ -85,7 +88,21 @@ class StatePersistence(Generic[StateT]):
                     f"execution {execution_id} goes on at "
                     f"{type(coming).__name__ if coming else 'its end'}, not at {node!r}"
                 )
+            prediction_of(coming, self._graph.state, output)  # refuse it before anything is stored
             await walker.step()
+
+    def _as_stored(self, state: StateT) -> StateT:
+        """Return `state` as it will be loaded again. Raises InputError when it could not be."""
+        expected = self._graph.state
+        if not isinstance(state, expected):
+            raise InputError(f"{type(state).__name__} is not {expected.__name__}")
+        try:
+            return decode(expected, encode(state))
+        except pydantic.ValidationError as exc:
+            problem = exc.errors(include_url=False, include_input=False)[0]
+            raise InputError(
+                f"{expected.__name__}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            ) from exc
 
     async def _walker(self, execution_id: UUID, output: Mapping[str, Any]) -> Walker:
         return await self._executor.walker(self._graph, _id(execution_id), Given(output))

@@ -105,7 +105,7 @@ def _apply(program: str, node: str, predictor: dspy.Predict, state: Mapping[str,
                 f"program {program!r}: a demo of {node} has {', '.join(sorted(unknown))}, which "
                 f"its signature does not have; it has {', '.join(signature.fields)}"
             )
-    if demos:
+    if "demos" in state:
         predictor.demos = demos
 
 

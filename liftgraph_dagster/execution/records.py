@@ -48,6 +48,9 @@ class EventKind(StrEnum):
     """A node raised; the state is as it was before."""
     EDIT = "edit"
     """Somebody changed the state from outside."""
+    VERSION = "version"
+    """It goes on under another version of its graph. Its patch, if any, is the whole state, and
+    branches begin again from there."""
     STATUS = "status"
     """The execution was resumed, suspended or cancelled."""
 
@@ -150,8 +153,10 @@ class Execution:
     """Number of lines of history; the fence against a second writer."""
     input: bytes
     """The input, JSON."""
+    initial: bytes
+    """The state before the first node, JSON."""
     state: bytes
-    """State at `state_rev`, JSON."""
+    """The latest snapshot: the state at `state_rev`, JSON."""
     state_rev: int
     created_at: dt.datetime
     finished_at: dt.datetime | None = None

@@ -5,12 +5,10 @@ Inputs are not stored; they are rebuilt from the state before the node, as a rep
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pydantic
 from pydantic_core import from_json, to_json
 
 from liftgraph_dagster.execution.history import states_before
@@ -18,7 +16,7 @@ from liftgraph_dagster.execution.records import EventKind, Execution, Next, Node
 from liftgraph_dagster.execution.walker import make_node
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.node import CallNode
-from liftgraph_dagster.graph.state import decode, encode
+from liftgraph_dagster.graph.state import decode
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,11 @@ def trace(graph: Graph[Any] | None, execution: Execution, events: Sequence[NodeE
     """Return the timeline of an execution. Without its graph, or when the graph has changed,
     inputs are left out."""
     same = graph is not None and graph.version == execution.graph_version
-    value = json.loads(execution.input)
-    before = states_before(encode(graph.begin(value)), events) if graph and same else {}
+    before = states_before(execution.initial, events)
     lines = tuple(
         TraceLine(
             event,
-            inputs=_inputs(graph, event, before[event.seq]) if graph and before else None,
+            inputs=_inputs(graph, event, before[event.seq]) if graph and same else None,
             output=from_json(event.output) if event.output is not None else None,
         )
         for event in events
@@ -69,6 +66,6 @@ def _inputs(graph: Graph[Any], event: NodeEvent, state: bytes) -> Any:
         return None
     try:
         inputs = node.extract_inputs(decode(graph.state, state))
-    except (pydantic.ValidationError, ValueError):
+    except Exception:  # the node's own code, on a state that another version may have written
         return None
     return from_json(to_json(inputs, inf_nan_mode="constants", bytes_mode="base64"))

@@ -41,6 +41,7 @@ from liftgraph_dagster.execution.records import (
 from liftgraph_dagster.execution.store import Commit, StateStore
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.node import CallNode, Node, Parallel
+from liftgraph_dagster.graph.serialization import serializer, validator
 from liftgraph_dagster.graph.state import (
     GraphState,
     Members,
@@ -110,6 +111,10 @@ class Walker:
             await self.commit([_resumed(self.execution)], status=Status.RUNNING)
         try:
             await self.walk(MAIN, self.next_node, self.main.state)
+        except GraphError as exc:  # before a node could begin
+            note = NodeEvent(EventKind.STATUS, note=f"cannot go on: {exc}")
+            await self.commit([note], status=Status.FAILED)
+            raise
         except NodeFailed as exc:
             await self._stop(exc)
             raise
@@ -128,8 +133,7 @@ class Walker:
         state: GraphState = decode(self.graph.state, data)
         before: Members = members(state)
         while node is not None:
-            node, before = await self._step(line, node, state, before)
-            state = decode(self.graph.state, self._lines[line].state)
+            node, state, before = await self._step(line, node, state, before)
         return state
 
     async def step(self) -> Execution:
@@ -142,12 +146,15 @@ class Walker:
 
     async def _step(
         self, line: str, node: Node[Any], state: GraphState, before: Members
-    ) -> tuple[Node[Any] | None, Members]:
-        """Run one node and commit what it did; return the next node and the new state."""
+    ) -> tuple[Node[Any] | None, GraphState, Members]:
+        """Run one node and commit what it did; return the next node, the new state and its
+        members."""
         runtime = _StepRuntime(self, line)
         started_at, started = now(), time.perf_counter()
         try:
             following = await node.run(GraphRunContext(state=state, deps=runtime))
+            left = encode(state)
+            state = _as_stored(node, type(state), left)
             after = members(state)
             fields = changed(before, after)
             _check_writes(node, fields)
@@ -178,7 +185,7 @@ class Walker:
         )
         self._lines = {n: at for n, at in self._lines.items() if not is_inside(n, line)}
         self._lines[line] = Position(json_object(after.values()), where)
-        return (following if isinstance(following, Node) else None), after
+        return (following if isinstance(following, Node) else None), state, after
 
     async def commit(
         self,
@@ -345,19 +352,40 @@ def make_node(graph: Graph[Any], where: Next) -> Node[Any] | None:
         )
     if not dataclasses.is_dataclass(node_type):
         return node_type()
-    node: Node[Any] = pydantic.TypeAdapter(node_type).validate_json(where.args)
+    try:
+        node: Node[Any] = validator(node_type).validate_json(where.args)
+    except pydantic.ValidationError as exc:
+        raise GraphError(f"node {where.node} cannot be made again: {_problem(exc)}") from exc
     return node
 
 
 def _node_args(node: Any) -> bytes:
     if dataclasses.is_dataclass(node):
-        return pydantic.TypeAdapter(type(node)).dump_json(node)
+        kind: type = type(node)
+        return serializer(kind).to_json(node)
     if vars(node):
         raise GraphError(
             f"{type(node).__name__} carries {', '.join(vars(node))} but is not a dataclass, so it "
             "cannot be stored. Make it a dataclass, or put the values into the state"
         )
     return b"{}"
+
+
+def _as_stored(node: Node[Any], state_type: type[GraphState], left: bytes) -> GraphState:
+    """Return the state that `node` left, as it will be read again. Raises GraphError, naming node
+    and field, when the state type cannot hold it."""
+    try:
+        return decode(state_type, left)
+    except pydantic.ValidationError as exc:
+        raise GraphError(
+            f"{type(node).__name__} left a value that {state_type.__name__} cannot hold: "
+            f"{_problem(exc)}"
+        ) from exc
+
+
+def _problem(exc: pydantic.ValidationError) -> str:
+    problem = exc.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
 
 
 def _check_writes(node: Node[Any], fields: Sequence[str]) -> None:

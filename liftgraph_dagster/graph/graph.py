@@ -15,12 +15,19 @@ from types import UnionType
 from typing import Annotated, Any, Generic, Union, get_args, get_origin, get_type_hints
 
 import pydantic
-from pydantic_graph import Edge, End
+from pydantic_graph import BaseNode, Edge, End
 
 from liftgraph_dagster.errors import GraphError, InputError
 from liftgraph_dagster.graph.digest import digest
 from liftgraph_dagster.graph.merge import conflict, reducers
-from liftgraph_dagster.graph.node import CallNode, ModuleNode, Node, Parallel, SignatureNode
+from liftgraph_dagster.graph.node import (
+    CallNode,
+    FunctionNode,
+    ModuleNode,
+    Node,
+    Parallel,
+    SignatureNode,
+)
 from liftgraph_dagster.graph.state import StateT, refuse_surrogates
 from liftgraph_dagster.graph.version import node_digest, state_digest
 
@@ -202,8 +209,8 @@ class Graph(Generic[StateT]):
                         f"graph {self.name!r}: node {name} {what} {field!r}, which is not a "
                         f"field of {self.state.__name__}"
                     )
-        if issubclass(node, SignatureNode) and getattr(node, "signature", None) is None:
-            raise GraphError(f"graph {self.name!r}: node {name} has no signature")
+        if missing := _missing(node):
+            raise GraphError(f"graph {self.name!r}: node {name} has no {missing}")
         if issubclass(node, CallNode):
             for what, method in (("reads", "extract_inputs"), ("writes", "update_state")):
                 inherited = getattr(node, method) is getattr(CallNode, method)
@@ -258,8 +265,23 @@ def _by_name(graph: str, nodes: Sequence[NodeType]) -> dict[str, NodeType]:
     return by_name
 
 
+def _missing(node: NodeType) -> str | None:
+    """Return the name of what a node of its kind must have and this one has not."""
+    if issubclass(node, SignatureNode) and getattr(node, "signature", None) is None:
+        return "signature"
+    if issubclass(node, ModuleNode) and getattr(node, "module", None) is None:
+        return "module"
+    if issubclass(node, FunctionNode) and getattr(node, "call", None) is None:
+        return "call"
+    if issubclass(node, Parallel) and not getattr(node, "branches", ()):
+        return "branches"
+    return None
+
+
 def _successors(graph: str, node: NodeType, nodes: Mapping[str, NodeType]) -> tuple[Successor, ...]:
     """Read the possible successors from the return annotation of `run`."""
+    if node.run is BaseNode.run:
+        raise GraphError(f"graph {graph!r}: node {node.__name__} has no run")
     annotation = inspect.signature(node.run).return_annotation
     if annotation is inspect.Signature.empty:
         raise GraphError(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from liftgraph_dagster.errors import GraphError
+from liftgraph_dagster.graph.serialization import equal
 from liftgraph_dagster.graph.state import GraphState
 
 
@@ -31,7 +32,7 @@ class Reducer:
 def _append(base: list[Any], values: Sequence[list[Any]]) -> list[Any]:
     merged = list(base)
     for value in values:
-        if value[: len(base)] != base:
+        if len(value) < len(base) or not all(map(equal, value, base)):
             raise ValueError("a branch changed items that were already in the list")
         merged.extend(value[len(base) :])
     return merged
@@ -42,9 +43,9 @@ def _union(base: dict[Any, Any], values: Sequence[dict[Any, Any]]) -> dict[Any, 
     writer: dict[Any, Any] = {}
     for value in values:
         for key, item in value.items():
-            if key in base and base[key] == item:
+            if key in base and equal(base[key], item):
                 continue
-            if key in writer and writer[key] != item:
+            if key in writer and not equal(writer[key], item):
                 raise ValueError(f"two branches wrote the key {key!r} with different values")
             writer[key] = item
             merged[key] = item

@@ -63,6 +63,11 @@ class CallNode(Node[StateT], Generic[StateT]):
     def update_state(self, state: StateT, prediction: dspy.Prediction) -> None:
         """Write the answer into `state`. Pure: called again when a history is replayed."""
         for name in _declared(self, "writes"):
+            if name not in prediction:
+                raise GraphError(
+                    f"{type(self).__name__} writes {name!r}, which its answer does not have; it "
+                    f"has {', '.join(prediction.keys()) or 'nothing'}"
+                )
             setattr(state, name, prediction[name])
 
     async def ask(self, ctx: Context[StateT]) -> dspy.Prediction:
@@ -124,7 +129,8 @@ class FunctionNode(CallNode[StateT], Generic[StateT]):
         if call is None:
             return
         if cls.reads is None and cls.extract_inputs is CallNode.extract_inputs:
-            cls.reads = tuple(inspect.signature(call).parameters)[1:]
+            bound = isinstance(inspect.getattr_static(cls, "call"), staticmethod | classmethod)
+            cls.reads = tuple(inspect.signature(call).parameters)[0 if bound else 1 :]
 
 
 class Parallel(Node[StateT], Generic[StateT]):

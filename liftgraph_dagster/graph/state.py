@@ -14,21 +14,19 @@ import pydantic
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from liftgraph_dagster.errors import InputError
+from liftgraph_dagster.graph.serialization import serializer, validator
+
+_REPLACED = "\ufffd".encode()
 
 
 class GraphState(pydantic.BaseModel):
     """Base class of every graph's state.
 
-    Unknown fields are refused, NaN and infinities are kept, bytes are stored as base64.
+    Unknown fields are refused. Everything inside comes back from storage as it was: see
+    `graph.serialization`.
     """
 
-    model_config = pydantic.ConfigDict(
-        extra="forbid",
-        validate_by_name=True,
-        ser_json_inf_nan="constants",
-        ser_json_bytes="base64",
-        val_json_bytes="base64",
-    )
+    model_config = pydantic.ConfigDict(extra="forbid", validate_by_name=True)
 
 
 StateT = TypeVar("StateT", bound=GraphState)
@@ -44,15 +42,19 @@ def members(state: GraphState) -> dict[str, bytes]:
     1 == True. Raises InputError, naming the field, when a text holds a lone surrogate, which
     neither a database nor a model server can carry.
     """
-    dump = state.__pydantic_serializer__.to_json
+    dump = serializer(type(state)).to_json
     found = {}
     for name in type(state).model_fields:
         try:
-            found[name] = dump(state, include={name})[1:-1]
-        except (PydanticSerializationError, ValueError) as exc:
+            member = dump(state, include={name})[1:-1]
+            if _REPLACED in member:  # a lone surrogate in a key is replaced without a word
+                refuse_surrogates(getattr(state, name), "it")
+        except (PydanticSerializationError, ValueError, InputError) as exc:
             raise InputError(
                 f"field {name!r} of {type(state).__name__} cannot be stored: {exc}"
             ) from exc
+        if member:
+            found[name] = member
     return found
 
 
@@ -68,7 +70,8 @@ def encode(state: GraphState) -> bytes:
 
 def decode(state_type: type[StateT], data: bytes) -> StateT:
     """Return the state that `data` describes. Raises pydantic.ValidationError if it is none."""
-    return state_type.model_validate_json(data)
+    state: StateT = validator(state_type).validate_json(data)
+    return state
 
 
 def changed(before: Members, after: Members) -> tuple[str, ...]:
@@ -105,6 +108,8 @@ def refuse_surrogates(value: Any, where: str) -> None:
         for key, item in value.items():
             refuse_surrogates(key, where)
             refuse_surrogates(item, f"{where}.{key}")
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, pydantic.BaseModel):
+        refuse_surrogates(vars(value), where)
+    elif isinstance(value, list | tuple | set | frozenset):
         for index, item in enumerate(value):
             refuse_surrogates(item, f"{where}[{index}]")

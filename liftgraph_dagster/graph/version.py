@@ -10,11 +10,15 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
+
+import pydantic
 
 from liftgraph_dagster.graph.digest import digest
 from liftgraph_dagster.graph.node import ModuleNode, Node, Parallel, SignatureNode
 from liftgraph_dagster.graph.state import GraphState
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def node_digest(node: type[Node[Any]]) -> str:
@@ -45,19 +49,39 @@ def state_digest(state: type[GraphState]) -> str:
 
 
 def source(thing: type | Callable[..., Any] | ModuleType) -> str:
-    """Return the code of a class, function or module as a syntax tree without docstrings; the bare
-    qualified name where Python has no source, as in an interactive session."""
+    """Return the code of a class, function, lambda or module as a syntax tree without docstrings;
+    the bare qualified name where Python has no source, as in an interactive session."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+        tree: ast.AST = _lambda(thing) or ast.parse(textwrap.dedent(inspect.getsource(thing)))
     except (OSError, TypeError, SyntaxError):
         where = getattr(thing, "__module__", "")
         return f"{where}.{getattr(thing, '__qualname__', repr(thing))}"
     for part in ast.walk(tree):
-        if isinstance(part, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and part.body:
+        if isinstance(part, _DOCUMENTED) and part.body:
             first = part.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
                 part.body = part.body[1:] or [ast.Pass()]
     return ast.dump(tree)
+
+
+def _lambda(thing: Any) -> ast.AST | None:
+    """Return the syntax tree of a lambda, which is but a part of the lines it stands on; None for
+    anything else. Raises OSError where it is not alone on its line."""
+    code = getattr(thing, "__code__", None)
+    if code is None or code.co_name != "<lambda>":
+        return None
+    lines, _ = inspect.findsource(thing)
+    names = list(code.co_varnames)[: code.co_argcount]
+    found = [
+        part
+        for part in ast.walk(ast.parse("".join(lines)))
+        if isinstance(part, ast.Lambda)
+        and part.lineno == code.co_firstlineno
+        and [argument.arg for argument in part.args.args] == names
+    ]
+    if len(found) != 1:
+        raise OSError("the lambda cannot be told from others on its line")
+    return found[0]
 
 
 def _is_authored(cls: type) -> bool:
@@ -68,7 +92,19 @@ def _signature(signature: Any) -> dict[str, Any]:
     return {
         "instructions": signature.instructions,
         "fields": {
-            name: [str(field.annotation), field.json_schema_extra.get("desc")]
+            name: [_type(field), field.json_schema_extra.get("desc")]
             for name, field in signature.fields.items()
         },
     }
+
+
+def _type(field: Any) -> Any:
+    """Return the JSON schema of a field's type with its constraints; the type's name where there
+    is none."""
+    annotated: Any = field.annotation
+    if field.metadata:
+        annotated = Annotated[(field.annotation, *field.metadata)]
+    try:
+        return [str(field.annotation), pydantic.TypeAdapter(annotated).json_schema()]
+    except pydantic.errors.PydanticUserError:
+        return str(field.annotation)

@@ -168,4 +168,4 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return pydantic.TypeAdapter(Any).dump_python(value, mode="json")
+    return pydantic.TypeAdapter(Any).dump_python(value, mode="json", by_alias=True)

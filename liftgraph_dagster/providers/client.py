@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
 import pydantic
 
-from liftgraph_dagster.errors import ErrorClass, ProviderError
+from liftgraph_dagster.errors import ConfigurationError, ErrorClass, ProviderError
 from liftgraph_dagster.providers.contract import ChatRequest, ChatResponse, WireError
 
 REQUEST_TIMEOUT_S = 110.0
@@ -38,11 +39,12 @@ class HttpProvider:
     ) -> None:
         self.name = name
         self.model = model
-        self.base_url = base_url.rstrip("/")
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        url = _address(base_url)
+        self.base_url = str(url.copy_with(userinfo=b"")).rstrip("/")
+        self._secrets = [secret for secret in (api_key, url.password) if secret]
         self._client = httpx.AsyncClient(
-            base_url=self.base_url,
-            headers=headers,
+            base_url=url,
+            headers=_authorization(api_key),
             transport=transport,
             timeout=httpx.Timeout(timeout_s, connect=10.0),
             follow_redirects=True,
@@ -58,9 +60,10 @@ class HttpProvider:
                 error_class=ErrorClass.TIMEOUT,
             ) from exc
         except httpx.HTTPError as exc:
+            said = self._without_secrets(str(exc)).rstrip(".") or type(exc).__name__
             raise ProviderError(
-                f"{self._who} cannot be reached: {exc or type(exc).__name__}. Check that the "
-                "server runs and that LIFTGRAPH_MODEL_URL is its address"
+                f"{self._who} cannot be reached: {said}. Check that the server runs and that "
+                "LIFTGRAPH_MODEL_URL is its address"
             ) from exc
         if response.status_code != httpx.codes.OK:
             raise self._refused(response)
@@ -78,19 +81,54 @@ class HttpProvider:
             return ChatResponse.model_validate_json(response.content)
         except pydantic.ValidationError as exc:
             problem = exc.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, problem["loc"]))
             raise ProviderError(
                 f"{self._who} answered 200 with a body that is not a chat completion: "
-                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}",
+                f"{where}{': ' if where else ''}{problem['msg']}",
                 error_class=ErrorClass.PERMANENT,
             ) from exc
 
     def _refused(self, response: httpx.Response) -> ProviderError:
         return ProviderError(
-            f"{self._who} answered {response.status_code}: {_said(response)}",
+            f"{self._who} answered {response.status_code}: "
+            f"{self._without_secrets(_said(response))}",
             error_class=_error_class(response),
             status=response.status_code,
             retry_after_s=_seconds(response.headers.get("retry-after")),
         )
+
+    def _without_secrets(self, text: str) -> str:
+        """Return what a server said without what we sent it: some repeat a key that they refuse."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _address(base_url: str) -> httpx.URL:
+    """Return the address of a server. Raises ConfigurationError for a text that is none."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as exc:
+        raise ConfigurationError(f"the model server's address cannot be read: {exc}") from exc
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigurationError(
+            f"the model server's address begins with {url.scheme or 'nothing'!r}: it must be like "
+            "http://host:port (LIFTGRAPH_MODEL_URL)"
+        )
+    return url
+
+
+def _authorization(api_key: str | None) -> dict[str, str]:
+    """Return the header for a key. Raises ConfigurationError, not showing it, for a key that no
+    header can carry."""
+    if not api_key:
+        return {}
+    if not api_key.isascii() or not api_key.isprintable():
+        raise ConfigurationError(
+            "the model server's key holds a line end or another character that no header can carry "
+            "(LIFTGRAPH_MODEL_API_KEY)"
+        )
+    return {"Authorization": f"Bearer {api_key}"}
 
 
 def _said(response: httpx.Response) -> str:
@@ -110,9 +148,17 @@ def _error_class(response: httpx.Response) -> ErrorClass:
         return ErrorClass.TIMEOUT
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return ErrorClass.TRANSIENT
-    if "context" in response.text.lower() and status == httpx.codes.BAD_REQUEST:
+    if status == httpx.codes.BAD_REQUEST and _TOO_LONG.search(response.text):
         return ErrorClass.RESOURCE
     return ErrorClass.PERMANENT
+
+
+_TOO_LONG = re.compile(
+    r"exceed_context_size|context_length_exceeded|"
+    r"(exceeds?|longer than|maximum).{0,40}context (size|length|window)|maximum context length",
+    re.IGNORECASE,
+)
+"""How llama.cpp, SGLang and OpenAI say that a prompt does not fit."""
 
 
 def _seconds(header: str | None) -> float | None:

@@ -8,7 +8,7 @@ ignores a field it does not know answers 200 all the same.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import pydantic
 
@@ -79,14 +79,23 @@ class TokenLogprob(_FromServer):
 class ChoiceLogprobs(_FromServer):
     """Log-probabilities of a choice, in the order of generation."""
 
-    content: list[TokenLogprob] = []
+    content: Annotated[
+        list[TokenLogprob], pydantic.BeforeValidator(lambda tokens: tokens or [])
+    ] = []
+
+
+class Answer(_FromServer):
+    """What the model said; empty when the server sends null."""
+
+    role: Literal["assistant"] = "assistant"
+    content: Annotated[str, pydantic.BeforeValidator(lambda text: text or "")] = ""
 
 
 class Choice(_FromServer):
     """One answer."""
 
     index: int = 0
-    message: Message
+    message: Answer
     finish_reason: str
     logprobs: ChoiceLogprobs | None = None
 
@@ -122,7 +131,7 @@ class WireError(_FromServer):
     message: str
     type: str
     param: str | None = None
-    code: int
+    code: int | str | None = None
 
 
 class Provider(Protocol):

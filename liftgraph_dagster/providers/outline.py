@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 
@@ -57,4 +58,4 @@ def _definition(root: dict[str, Any], name: str) -> Any:
 
 
 def _literal(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else "null" if value is None else str(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
+from re import _parser  # type: ignore[attr-defined]  # what a pattern is made of
 from typing import Any
 
 import jsonschema
@@ -38,8 +39,9 @@ _HONOURED = frozenset(
 )  # fmt: skip
 
 _FORMATS = frozenset(
-    {"date", "time", "date-time", "duration", "email", "ipv4", "ipv6", "uuid", "uri", "hostname"}
+    {"date", "time", "date-time", "duration", "email", "ipv4", "ipv6", "uuid", "hostname"}
 )
+"""Not `uri`: llama.cpp cannot compile it, and answers without any constraint."""
 
 _SUBSCHEMA = ("items", "additionalProperties")
 _SUBSCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems")
@@ -48,6 +50,7 @@ _NAMED = ("properties", "$defs", "definitions")
 
 def check_schema(schema: dict[str, Any]) -> None:
     """Raise SchemaRefused, naming keyword and path, unless every server honours all of `schema`."""
+    _check_form(schema)
     for path, part in _parts(schema, "$"):
         for keyword, value in part.items():
             _check_keyword(schema, path, keyword, value)
@@ -57,8 +60,8 @@ def validate_answer(schema: dict[str, Any], answer: str) -> Any:
     """Return `answer` parsed. Raises OutputInvalid, saying what is wrong and where, when it is
     not JSON or does not match `schema`."""
     try:
-        value = json.loads(answer)
-    except ValueError as exc:
+        value = json.loads(answer, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:
         raise OutputInvalid(f"the answer is not JSON: {exc}", answer=answer) from exc
     problem = jsonschema.exceptions.best_match(_validator(json.dumps(schema)).iter_errors(value))
     if problem is not None:
@@ -67,6 +70,19 @@ def validate_answer(schema: dict[str, Any], answer: str) -> Any:
             f"the answer does not match its schema at {where}: {problem.message}", answer=answer
         )
     return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _check_form(schema: dict[str, Any]) -> None:
+    """Raise SchemaRefused for what is no JSON schema at all."""
+    for problem in _metavalidator().iter_errors(schema):
+        where = [str(part) for part in problem.absolute_path]
+        keyword = next((part for part in reversed(where) if not part.isdigit()), "$schema")
+        path = ".".join(["$", *where[: where.index(keyword) if keyword in where else 0]])
+        raise SchemaRefused(keyword=keyword, path=path, reason=f"is malformed: {problem.message}")
 
 
 def _parts(schema: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -115,15 +131,44 @@ def _bad_reference(root: dict[str, Any], reference: str) -> str | None:
 
 
 def _bad_pattern(pattern: str) -> str | None:
-    if re.search(r"\(\?(=|!|<=|<!)", pattern):
-        return "has a lookaround, which a grammar cannot express"
     try:
-        re.compile(pattern)
-    except re.error as exc:
+        parsed = _parser.parse(pattern)
+    except (re.error, RecursionError, OverflowError) as exc:
         return f"is not a regular expression: {exc}"
+    if irregular := _irregular(parsed):
+        return f"has a {irregular}, which a grammar cannot express"
     return None
+
+
+_IRREGULAR = {
+    "ASSERT": "lookaround",
+    "ASSERT_NOT": "lookaround",
+    "GROUPREF": "backreference",
+    "GROUPREF_EXISTS": "backreference",
+    "ATOMIC_GROUP": "atomic group",
+    "POSSESSIVE_REPEAT": "possessive repetition",
+    "AT_BOUNDARY": "word boundary",
+    "AT_NON_BOUNDARY": "word boundary",
+    "AT_BEGINNING_STRING": "Python anchor",
+    "AT_END_STRING": "Python anchor",
+}
+
+
+def _irregular(parsed: Any) -> str | None:
+    """Return the name of the first part of a parsed pattern that no regular grammar has."""
+    if isinstance(parsed, list | tuple | _parser.SubPattern):
+        found = (_irregular(part) for part in parsed)
+        return next((name for name in found if name), None)
+    return _IRREGULAR.get(str(parsed))
 
 
 @lru_cache(maxsize=256)
 def _validator(schema: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(json.loads(schema))
+    return jsonschema.Draft202012Validator(
+        json.loads(schema), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+
+
+@cache
+def _metavalidator() -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)

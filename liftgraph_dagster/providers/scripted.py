@@ -9,13 +9,8 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from liftgraph_dagster.providers.contract import (
-    ChatRequest,
-    ChatResponse,
-    Choice,
-    Message,
-    Usage,
-)
+from liftgraph_dagster.providers import contract
+from liftgraph_dagster.providers.contract import ChatRequest, ChatResponse, Choice, Usage
 
 Answer = str | Mapping[str, Any] | ChatResponse
 Script = Callable[[ChatRequest], Answer | Awaitable[Answer]]
@@ -56,7 +51,7 @@ class ScriptedProvider:
         return ChatResponse(
             id=f"scripted-{next(self._ids)}",
             model=self.model,
-            choices=[Choice(message=Message(role="assistant", content=text), finish_reason="stop")],
+            choices=[Choice(message=contract.Answer(content=text), finish_reason="stop")],
             usage=Usage(
                 prompt_tokens=prompt_tokens,
                 completion_tokens=completion_tokens,

@@ -15,8 +15,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from liftgraph_dagster.errors import OutputInvalid, ProviderError, SchemaRefused
+from liftgraph_dagster.errors import (
+    ConfigurationError,
+    ErrorClass,
+    OutputInvalid,
+    ProviderError,
+    SchemaRefused,
+)
 from liftgraph_dagster.providers.contract import ChatRequest, ChatResponse, WireError
+from liftgraph_dagster.providers.local.grammar import JSON_BEGINS, json_grammar
 from liftgraph_dagster.providers.local.model import SLOTS, LocalModel
 from liftgraph_dagster.providers.schema_check import check_schema, validate_answer
 
@@ -47,7 +54,8 @@ class Gateway:
     async def health(self, request: Request) -> Response:
         if self.model.ready:
             return Response(status_code=200)
-        return _error("the model is starting", status=503, kind="ServiceUnavailable")
+        said = self.model.failure or "the model is starting"
+        return _error(said, status=503, kind="ServiceUnavailable")
 
     async def models(self, request: Request) -> Response:
         card = {"id": self.model.revision, "object": "model", "owned_by": "liftgraph"}
@@ -59,7 +67,8 @@ class Gateway:
         except pydantic.ValidationError as exc:
             problem = exc.errors(include_url=False, include_input=False)[0]
             field = ".".join(str(part) for part in problem["loc"])
-            return _error(f"{field}: {problem['msg']}", status=400, param=field or None)
+            message = f"{field}: {problem['msg']}" if field else problem["msg"]
+            return _error(message, status=400, param=field or None)
         if self._waiting >= self.max_queued + SLOTS:
             return _error("The request queue is full.", status=503, kind="ServiceUnavailable")
         self._waiting += 1
@@ -72,6 +81,8 @@ class Gateway:
             return _error(f"the model left its grammar: {exc}", status=500, kind="InternalError")
         except ProviderError as exc:
             return _error(str(exc), status=exc.status or 500)
+        except ConfigurationError as exc:  # this machine cannot run the model
+            return _error(str(exc), status=500, kind="InternalError")
         finally:
             self._waiting -= 1
         return JSONResponse(answer.model_dump(mode="json", exclude_none=True))
@@ -84,13 +95,15 @@ class Gateway:
             schema = chat.response_format.json_schema.json_schema
             check_schema(schema)
             del body["response_format"]
-            body["grammar"] = self.model.grammar(schema)
+            body["grammar"] = json_grammar(schema)
         self.model.load()
         answer = ChatResponse.model_validate(self.model.complete(body))
         answer.model = self.model.revision
         choice = answer.choices[0]
-        if schema is not None and choice.finish_reason == "stop":
-            validate_answer(schema, choice.message.content)
+        if schema is not None:
+            _require_constrained(choice.message.content)
+            if choice.finish_reason == "stop":
+                validate_answer(schema, choice.message.content)
         return answer
 
     def close(self) -> None:
@@ -106,6 +119,17 @@ class Gateway:
         finally:
             await loading
             await asyncio.to_thread(self.close)
+
+
+def _require_constrained(content: str) -> None:
+    """Raise ProviderError for an answer that begins as no JSON does: llama.cpp has dropped the
+    grammar."""
+    if content and content[0] not in JSON_BEGINS:
+        raise ProviderError(
+            "Failed to compile json grammar: llama.cpp did not take it, and answered without",
+            error_class=ErrorClass.PERMANENT,
+            status=400,
+        )
 
 
 def _error(

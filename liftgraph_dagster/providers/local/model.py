@@ -17,9 +17,6 @@ SLOTS = 4
 CONTEXT_TOKENS = 2048
 """Prompt and answer together, for each slot."""
 
-_COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-"""Without this half of the generated tokens are indentation."""
-
 
 class LocalModel:
     """The embedded model. `load` before use; `complete` may be called from several threads."""
@@ -27,6 +24,8 @@ class LocalModel:
     def __init__(self, *, threads: int | None = None) -> None:
         self.threads = threads or min(os.cpu_count() or 1, 8)
         self.revision = revision()
+        self.failure = ""
+        """Why the last start failed; empty when it did not."""
         self._server: Any = None
         self._loading = threading.Lock()
 
@@ -39,27 +38,16 @@ class LocalModel:
         """Read the weights, about half a second and 350 MB. Does nothing when that is done."""
         with self._loading:
             if self._server is None:
-                self._server = self._start()
+                try:
+                    self._server = self._start()
+                except ConfigurationError as exc:
+                    self.failure = str(exc)
+                    raise
 
     def close(self) -> None:
         """Free the memory. Requests under way end first."""
         with self._loading:
             self._server = None
-
-    def grammar(self, schema: dict[str, Any]) -> str:
-        """Return the grammar that constrains decoding to `schema`.
-
-        Raises ProviderError when the grammar cannot be built.
-        """
-        try:
-            grammar: str = _llama().json_schema_to_grammar({**schema, "x-guidance": _COMPACT})
-        except (ValueError, RuntimeError) as exc:
-            raise ProviderError(
-                f"Failed to compile json grammar: {exc}",
-                error_class=ErrorClass.PERMANENT,
-                status=400,
-            ) from exc
-        return grammar
 
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         """Answer a chat completion in llama.cpp's own form; blocks until it is there.

@@ -33,7 +33,8 @@ CREATE TABLE graph_executions (
     rev integer NOT NULL,
     input bytea NOT NULL,
     attrs jsonb NOT NULL DEFAULT '{}',
-    state bytea NOT NULL,
+    initial bytea NOT NULL,
+    state bytea,
     state_rev integer NOT NULL,
     flags jsonb NOT NULL DEFAULT '{}',
     parent_id uuid,
@@ -45,11 +46,13 @@ CREATE TABLE graph_executions (
 -- The client compresses what is large; pglz on top of that costs three times the time for nothing.
 ALTER TABLE graph_executions
     ALTER COLUMN input SET STORAGE EXTERNAL,
+    ALTER COLUMN initial SET STORAGE EXTERNAL,
     ALTER COLUMN state SET STORAGE EXTERNAL;
 
 COMMENT ON COLUMN graph_executions.rev IS 'Number of events; the fence against a second writer.';
 COMMENT ON COLUMN graph_executions.attrs IS 'Small projection of the state that executions are searched by; the only indexed JSON.';
-COMMENT ON COLUMN graph_executions.state IS 'JSON of the state at state_rev, zstd above 8 KB.';
+COMMENT ON COLUMN graph_executions.initial IS 'JSON of the state before the first node, zstd above 8 KB.';
+COMMENT ON COLUMN graph_executions.state IS 'JSON of the state at state_rev; NULL while that is the initial one.';
 
 CREATE INDEX graph_executions_by_graph ON graph_executions (graph, status, id DESC);
 CREATE INDEX graph_executions_by_program ON graph_executions (program_digest, id DESC);
@@ -68,7 +71,7 @@ CREATE TABLE node_events (
     execution_id uuid NOT NULL REFERENCES graph_executions (id) ON DELETE CASCADE,
     seq integer NOT NULL,
     at timestamptz NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('node', 'predictor', 'error', 'edit', 'status')),
+    kind text NOT NULL CHECK (kind IN ('node', 'predictor', 'error', 'edit', 'version', 'status')),
     node text NOT NULL,
     node_type text NOT NULL,
     branch text NOT NULL,

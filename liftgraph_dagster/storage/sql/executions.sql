@@ -15,27 +15,27 @@ WHERE version = :version
 -- create_execution --
 -- Stores a new execution.
 INSERT INTO graph_executions (
-    id, graph, graph_version, program_digest, user_id, status, rev, input, attrs, state, state_rev,
-    flags, parent_id, forked_at_rev, created_at
+    id, graph, graph_version, program_digest, user_id, status, rev, input, attrs, initial,
+    state_rev, flags, parent_id, forked_at_rev, created_at
 )
 VALUES (
-    :id, :graph, :graph_version, :program_digest, :user_id, :status, 0, :input, :attrs, :state, 0,
-    :flags, :parent_id, :forked_at_rev, :created_at
+    :id, :graph, :graph_version, :program_digest, :user_id, :status, 0, :input, :attrs, :initial,
+    0, :flags, :parent_id, :forked_at_rev, :created_at
 )
 
 -- get_execution --
 -- Returns one execution.
 SELECT
-    id, graph, graph_version, program_digest, user_id, status, rev, input, attrs, state, state_rev,
-    flags, parent_id, forked_at_rev, created_at, finished_at
+    id, graph, graph_version, program_digest, user_id, status, rev, input, attrs, initial, state,
+    state_rev, flags, parent_id, forked_at_rev, created_at, finished_at
 FROM graph_executions
 WHERE id = :id
 
 -- list_executions --
 -- Returns executions that pass every filter that is not NULL, newest first.
 SELECT
-    id, graph, graph_version, program_digest, user_id, status, rev, input, attrs, state, state_rev,
-    flags, parent_id, forked_at_rev, created_at, finished_at
+    id, graph, graph_version, program_digest, user_id, status, rev, input, attrs, initial, state,
+    state_rev, flags, parent_id, forked_at_rev, created_at, finished_at
 FROM graph_executions
 WHERE (CAST(:graph AS text) IS NULL OR graph = :graph)
     AND (CAST(:status AS text) IS NULL OR status = :status)
