@@ -1,0 +1,334 @@
+"""Batches on the memory store, with a scripted model and the tickets graph."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from liftgraph_dagster.errors import ErrorClass, NodeFailed, ProviderError
+from liftgraph_dagster.evaluation.batch import BatchRunner
+from liftgraph_dagster.evaluation.dataset import Dataset
+from liftgraph_dagster.evaluation.example import Example
+from liftgraph_dagster.evaluation.scores import Batch, ExampleRun
+from liftgraph_dagster.execution.ask import Asker
+from liftgraph_dagster.execution.executor import Executor
+from liftgraph_dagster.execution.program import Program, declared_program
+from liftgraph_dagster.execution.records import Status
+from liftgraph_dagster.execution.store import ExecutionFilter, MemoryStateStore
+from liftgraph_dagster.providers.engine import language_model
+from liftgraph_dagster.providers.scripted import Answer, ScriptedProvider
+from tests.factories import make_example, nodes_of, tickets_graph, topic_provider
+from tests.support import tickets
+
+EXAMPLES = tuple(make_example(id) for id in ("billing-1", "billing-2", "password-1"))
+GRAPH = tickets_graph()
+
+
+class Bench:
+    """A memory store, a scripted model and what a batch needs besides."""
+
+    def __init__(self, provider: ScriptedProvider | None = None) -> None:
+        self.provider = provider or topic_provider()
+        self.executor = Executor(MemoryStateStore())
+        self.store = self.executor.store
+        self.graph = GRAPH
+        self.program: Program = declared_program(GRAPH, "baseline")
+        self.dataset = Dataset("tickets", EXAMPLES)
+        self.model = "scripted"
+        self.concurrency = 4
+        self.seen: list[ExampleRun] = []
+
+    def runner(self) -> BatchRunner:
+        return BatchRunner(
+            self.executor,
+            model=self.model,
+            concurrency=self.concurrency,
+            on_run=self.seen.append,
+        )
+
+    async def run(self) -> Batch:
+        async def asker() -> Asker:
+            return Asker(self.graph, self.program, language_model(self.provider))
+
+        examples = self.dataset.examples
+        return await self.runner().run(self.graph, self.program, self.dataset, examples, asker)
+
+    async def stored(self, *examples: Example) -> Batch:
+        return await self.runner().stored(
+            self.graph, self.program, self.dataset, examples or self.dataset.examples
+        )
+
+    async def statuses(self) -> dict[str, Status]:
+        found = await self.store.find(ExecutionFilter(), limit=100)
+        return {one.attrs["example"]: one.status for one in found}
+
+
+def ids(batch: Batch) -> list[str]:
+    return [run.execution.id for run in batch.runs]
+
+
+def failing_for(text: str, error: Exception) -> ScriptedProvider:
+    """Return a model that raises for the ticket with this text."""
+
+    def topic(asked: str) -> Answer:
+        if text in asked:
+            raise error
+        return {"topic": "billing"}
+
+    return topic_provider(topic)
+
+
+def down(error_class: ErrorClass = ErrorClass.TRANSIENT) -> ProviderError:
+    return ProviderError("the server is down", error_class=error_class)
+
+
+async def test_each_example_is_one_execution_in_the_order_of_the_examples() -> None:
+    batch = await Bench().run()
+
+    assert [run.example for run in batch.runs] == list(EXAMPLES)
+    assert len(set(ids(batch))) == 3
+
+
+async def test_a_run_says_what_came_out_and_what_it_cost() -> None:
+    bench = Bench()
+
+    run = (await bench.run()).runs[0]
+
+    assert run.succeeded
+    assert (run.outcome, run.headline, run.nodes) == ("accounts", "accounts", 2)
+    assert (run.usage.calls, run.usage.completion_tokens) == (1, 2)  # {"topic": "billing"}
+    assert (run.failure, run.reused) == (None, False)
+
+
+async def test_an_execution_can_be_found_by_dataset_example_and_model() -> None:
+    bench = Bench()
+
+    run = (await bench.run()).runs[0]
+
+    wanted = {"dataset": bench.dataset.digest, "example": "billing-1", "model": "scripted"}
+    assert wanted.items() <= run.execution.attrs.items()
+
+
+async def test_what_was_run_before_is_reused() -> None:
+    bench = Bench()
+    first = await bench.run()
+    bench.provider.requests.clear()
+
+    second = await bench.run()
+
+    assert ids(second) == ids(first)
+    assert bench.provider.requests == []
+    assert [run.reused for run in second.runs] == [True, True, True]
+    assert [run.outcome for run in second.runs] == [run.outcome for run in first.runs]
+
+
+class Route(tickets.Route):
+    def call(self, topic: str) -> dict[str, str]:
+        return {"desk": "support"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "scripted-2"},
+        {"program": Program("tickets", {"Classify": {"self": {"instructions": "Guess."}}})},
+        {"dataset": Dataset("tickets", (*EXAMPLES[:2], make_example("password-1", difficulty=1)))},
+        {"graph": tickets_graph(nodes=[tickets.Classify, Route])},
+    ],
+    ids=["model", "program", "dataset", "graph"],
+)
+async def test_another_model_program_dataset_or_graph_is_not_answered_by_old_runs(
+    changes: dict[str, Any],
+) -> None:
+    bench = Bench()
+    first = await bench.run()
+
+    vars(bench).update(changes)
+    second = await bench.run()
+
+    assert not set(ids(second)) & set(ids(first))
+
+
+async def test_a_wrong_answer_is_a_failure_of_the_program_and_is_not_run_again() -> None:
+    bench = Bench(topic_provider(lambda text: {"topic": 7} if "receipt" in text else {"topic": ""}))
+    first = await bench.run()
+    requests = len(bench.provider.requests)
+
+    second = await bench.run()
+
+    assert [run.execution.status for run in first.runs] == [
+        Status.SUCCEEDED, Status.FAILED, Status.SUCCEEDED,
+    ]  # fmt: skip
+    assert "does not match its schema" in (second.runs[1].failure or "")
+    assert (second.runs[1].outcome, second.runs[1].headline) == (None, "")
+    assert len(bench.provider.requests) == requests
+
+
+@pytest.mark.parametrize(
+    "error_class", [ErrorClass.TRANSIENT, ErrorClass.TIMEOUT, ErrorClass.RATE_LIMITED]
+)
+async def test_an_outage_stops_the_batch_and_is_never_a_score(error_class: ErrorClass) -> None:
+    bench = Bench(failing_for("receipt", down(error_class)))
+
+    with pytest.raises(NodeFailed, match="the server is down"):
+        await bench.run()
+
+    assert (await bench.statuses())["billing-2"] is Status.SUSPENDED
+    assert Status.FAILED not in (await bench.statuses()).values()
+
+
+async def test_what_was_done_before_an_outage_is_kept_and_the_rest_is_resumed() -> None:
+    bench = Bench(failing_for("receipt", down()))
+    bench.concurrency = 1
+    with pytest.raises(NodeFailed):
+        await bench.run()
+    [kept] = (await bench.stored()).runs
+    [suspended] = await bench.store.find(ExecutionFilter(attrs={"example": "billing-2"}))
+    bench.provider = topic_provider()
+
+    batch = await bench.run()
+
+    assert [run.reused for run in batch.runs] == [True, False, False]
+    assert ids(batch)[:2] == [kept.execution.id, suspended.id]
+    assert len(bench.provider.requests) == 2
+
+
+async def test_a_resumed_run_is_no_failure() -> None:
+    bench = Bench(failing_for("receipt", down()))
+    with pytest.raises(NodeFailed):
+        await bench.run()
+    bench.provider = topic_provider()
+
+    run = (await bench.run()).runs[1]
+
+    history = await bench.store.history(run.execution.id)
+    assert (run.succeeded, run.failure, run.nodes) == (True, None, 2)
+    assert nodes_of(history) == [("Classify", 1), ("", 1), ("Classify", 2), ("Route", 1)]
+
+
+async def test_an_interrupted_batch_leaves_its_executions_resumable() -> None:
+    asked = asyncio.Event()
+
+    async def hang(_: Any) -> Answer:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    bench = Bench(ScriptedProvider(hang))
+    task = asyncio.create_task(bench.run())
+    await asked.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    begun = await bench.store.find(ExecutionFilter())
+    bench.provider = topic_provider()
+
+    batch = await bench.run()
+
+    assert task.cancelled()
+    assert {execution.id for execution in begun} <= set(ids(batch))
+    assert all(run.succeeded for run in batch.runs)
+
+
+async def test_a_cancelled_execution_is_not_used_again() -> None:
+    bench = Bench(failing_for("receipt", down()))
+    with pytest.raises(NodeFailed):
+        await bench.run()
+    [suspended] = await bench.store.find(
+        ExecutionFilter(status=Status.SUSPENDED, attrs={"example": "billing-2"})
+    )
+    await bench.store.cancel(suspended.id, reason="too slow")
+    bench.provider = topic_provider()
+
+    run = (await bench.run()).runs[1]
+
+    assert run.succeeded
+    assert run.execution.id != suspended.id
+
+
+async def test_an_execution_that_somebody_cancels_does_not_stop_the_others() -> None:
+    bench = Bench()
+
+    async def cancel_one(request: Any) -> Answer:
+        if "receipt" in request.messages[-1].content:
+            [mine] = await bench.store.find(ExecutionFilter(attrs={"example": "billing-2"}))
+            await bench.store.cancel(mine.id, reason="too slow")
+        return {"topic": "billing"}
+
+    bench.provider = ScriptedProvider(cancel_one)
+
+    batch = await bench.run()
+
+    assert [run.succeeded for run in batch.runs] == [True, False, True]
+    assert batch.runs[1].failure == "cancelled"
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_as_many_executions_run_at_once_as_allowed_and_no_more(concurrency: int) -> None:
+    running, most = 0, 0
+    full = asyncio.Event()
+
+    async def count(_: Any) -> Answer:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        if running == concurrency:
+            full.set()
+        await full.wait()
+        for _turn in range(50):  # one more, if it were let in, would come now
+            await asyncio.sleep(0)
+        running -= 1
+        return {"topic": "billing"}
+
+    bench = Bench(ScriptedProvider(count))
+    bench.concurrency = concurrency
+
+    await bench.run()
+
+    assert most == concurrency
+
+
+async def test_each_finished_example_is_told_of() -> None:
+    bench = Bench()
+
+    batch = await bench.run()
+
+    assert sorted(run.example.id for run in bench.seen) == sorted(e.id for e in EXAMPLES)
+    assert {run.execution.id for run in bench.seen} == set(ids(batch))
+
+
+async def test_stored_returns_what_is_finished_and_runs_nothing() -> None:
+    bench = Bench(failing_for("receipt", down()))
+    bench.concurrency = 1
+    with pytest.raises(NodeFailed):
+        await bench.run()
+    requests = len(bench.provider.requests)
+
+    batch = await bench.stored()
+
+    assert [run.example.id for run in batch.runs] == ["billing-1"]
+    assert batch.runs[0].reused
+    assert len(bench.provider.requests) == requests
+
+
+async def test_stored_returns_only_the_examples_asked_for_in_their_order() -> None:
+    bench = Bench()
+    await bench.run()
+
+    batch = await bench.stored(EXAMPLES[2], EXAMPLES[0])
+
+    assert [run.example for run in batch.runs] == [EXAMPLES[2], EXAMPLES[0]]
+
+
+async def test_of_two_runs_of_one_example_the_newer_counts() -> None:
+    bench = Bench()
+    first = await bench.run()
+    attrs = first.runs[0].execution.attrs
+    newer = await bench.executor.accept(GRAPH, bench.program.digest, "again", attrs=attrs)
+    await bench.store.create(replace(newer, status=Status.FAILED))
+
+    batch = await bench.stored()
+
+    assert batch.runs[0].execution.id == newer.id
