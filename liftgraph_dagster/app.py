@@ -48,7 +48,7 @@ from liftgraph_dagster.execution.store import ExecutionFilter
 from liftgraph_dagster.execution.trace import Trace, trace
 from liftgraph_dagster.execution.walker import Observer
 from liftgraph_dagster.graph.graph import Graph
-from liftgraph_dagster.graph.state import decode
+from liftgraph_dagster.graph.state import decode, refuse_surrogates
 from liftgraph_dagster.providers.client import HttpProvider
 from liftgraph_dagster.providers.contract import Provider
 from liftgraph_dagster.providers.engine import language_model
@@ -211,7 +211,11 @@ class LiftGraph:
         before: str | None = None,
         limit: int = 50,
     ) -> list[Execution]:
-        """Return executions, newest first; `before` is the last id of the page before."""
+        """Return executions, newest first; `before` is the last id of the page before. Raises
+        NotFound when no execution has that id."""
+        refuse_surrogates([graph, user_id], "the name")
+        if before is not None:
+            await self.execution(before)
         return await self.store.find(
             ExecutionFilter(
                 graph=graph,
@@ -418,13 +422,17 @@ def load_graphs(settings: Settings, given: Sequence[Graph[Any]] = ()) -> Mapping
 
 def _load(module: str) -> Graph[Any]:
     try:
-        graph = importlib.import_module(module).graph
-    except ImportError as exc:
+        found = importlib.import_module(module)
+    except GraphError:
+        raise
+    except Exception as exc:
         raise GraphError(
-            f"the module {module!r}, named in LIFTGRAPH_GRAPHS, cannot be imported: {exc}"
+            f"the module {module!r}, named in LIFTGRAPH_GRAPHS, cannot be imported: "
+            f"{type(exc).__name__}: {exc}"
         ) from exc
-    except AttributeError as exc:
-        raise GraphError(f"the module {module!r} has no attribute `graph`") from exc
+    graph = getattr(found, "graph", None)
+    if graph is None:
+        raise GraphError(f"the module {module!r} has no attribute `graph`")
     if not isinstance(graph, Graph):
         raise GraphError(f"`graph` in {module!r} is {type(graph).__name__}, not a Graph")
     return graph

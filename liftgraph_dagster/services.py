@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from urllib.parse import urlsplit, urlunsplit
 
 from liftgraph_dagster.settings import Settings
 from liftgraph_dagster.storage.embedded import EmbeddedPostgres
@@ -37,7 +36,8 @@ def database_server(settings: Settings) -> Iterator[Settings]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the variables by which a child process finds the servers that run here."""
+    """Return the environment of a child process: ours, and the servers that run here instead of
+    those that ours names."""
     variables = {
         "LIFTGRAPH_HOME": str(settings.home),
         "LIFTGRAPH_DATABASE_URL": settings.database_url,
@@ -49,13 +49,16 @@ def environment(settings: Settings) -> dict[str, str]:
         "DAGSTER_HOME": str(settings.home / "dagster"),
         "DAGSTER_DISABLE_TELEMETRY": "true",
     }
-    return {**os.environ, **{name: value for name, value in variables.items() if value}}
+    inherited = {name: value for name, value in os.environ.items() if name not in variables}
+    return inherited | {name: value for name, value in variables.items() if value}
 
 
 def _beside(url: str) -> str:
     """Return the address of Dagster's database on the server of ours."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=f"{parts.path or '/liftgraph'}_dagster"))
+    address, mark, parameters = url.partition("?")
+    scheme, _, rest = address.partition("://")
+    host, _, name = rest.partition("/")
+    return f"{scheme}://{host}/{name or DATABASE}_dagster{mark}{parameters}"
 
 
 def _for_sqlalchemy(url: str | None) -> str | None:

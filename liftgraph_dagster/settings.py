@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,9 +29,9 @@ class Settings:
 
     home: Path = field(default_factory=_default_home)
     """Everything we write lies below it; two homes are two independent installations."""
-    database_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
     """Any PostgreSQL 15 or newer; None for the embedded one."""
-    dagster_database_url: str | None = None
+    dagster_database_url: str | None = field(default=None, repr=False)
     """Dagster's own database; None for `<our database>_dagster` on the same server."""
     model_url: str | None = None
     """A model server that speaks the serving contract; None for the embedded model."""
@@ -81,8 +82,8 @@ def _positive(text: str) -> int:
 
 def _seconds(text: str) -> float:
     number = float(text)
-    if not number > 0:
-        raise ValueError("it must be more than 0 seconds")
+    if not 0 < number < math.inf:
+        raise ValueError("it must be a number of seconds, more than 0")
     return number
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from importlib import import_module
 from typing import Any
 
@@ -83,6 +84,6 @@ def main() -> None:
         sys.exit(exit_code(exc))
     except Exception as exc:
         if debug:
-            raise
+            traceback.print_exc()
         print(sentence(exc), file=sys.stderr)
         sys.exit(exit_code(exc))

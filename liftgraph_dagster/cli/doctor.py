@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
+from rich.text import Text
 
 from liftgraph_dagster.cli.exits import CONFIGURATION
 from liftgraph_dagster.cli.show import console
@@ -39,9 +40,8 @@ def doctor() -> None:
     findings = [check(settings) for check in _CHECKS]
     out = console()
     for finding in findings:
-        mark = "[green]ok[/green]     " if finding.good else "[red]missing[/red]"
-        out.print(f"{mark}  [bold]{finding.subject:<12}[/bold] ", end="")
-        out.print(finding.says, markup=False)
+        mark = ("ok       ", "green") if finding.good else ("missing  ", "red")
+        out.print(Text.assemble(mark, (f"{finding.subject:<12} ", "bold"), finding.says))
     if not all(finding.good for finding in findings):
         raise SystemExit(CONFIGURATION)
 
@@ -118,7 +118,7 @@ def _model_server(url: str) -> Finding:
 
     try:
         response = httpx.get(f"{url.rstrip('/')}/health", timeout=10, trust_env=False)
-    except httpx.HTTPError as exc:
+    except (httpx.HTTPError, httpx.InvalidURL) as exc:
         says = f"{url} cannot be reached ({exc}); check LIFTGRAPH_MODEL_URL"
         return Finding("model", False, says)
     good = response.is_success

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import click
+
 from liftgraph_dagster import errors
 
 SUCCESS = 0
@@ -32,6 +34,7 @@ _TABLE: tuple[tuple[type[BaseException], int], ...] = (
     (errors.ExecutionBusy, BUSY),
     (errors.ExecutionError, EXECUTION),
     (KeyboardInterrupt, INTERRUPTED),
+    (click.Abort, INTERRUPTED),
 )
 
 

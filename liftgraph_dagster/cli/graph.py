@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import click
+from rich.text import Text
 
 from liftgraph_dagster.app import load_graphs
 from liftgraph_dagster.cli.show import console, print_json
@@ -49,13 +50,13 @@ def show(name: str, as_mermaid: bool) -> None:
         click.echo(mermaid(found), nl=False)
         return
     out = console()
-    out.print(f"[bold]{name}[/bold]  version {found.version[:12]}")
+    out.print(Text.assemble((name, "bold"), f"  version {found.version[:12]}"))
     out.print(found.description)
-    out.print(f"input     {json.dumps(found.input_schema)}", markup=False)
+    out.print(f"input     {json.dumps(found.input_schema)}")
     out.print(f"programs  {', '.join(found.programs)}")
     for node, node_type in found.nodes.items():
         leads = ", ".join(edge.node or "end" for edge in found.edges[node])
         reads, writes = ", ".join(node_type.reads or ()), ", ".join(node_type.writes or ())
-        out.print(f"[bold]{node}[/bold]  {node_type.kind} -> {leads}")
+        out.print(Text.assemble((node, "bold"), f"  {node_type.kind} -> {leads}"))
         if reads or writes:
             out.print(f"    reads {reads or '-'}; writes {writes or '-'}", style="bright_black")

@@ -94,4 +94,4 @@ def _what_next(graph: str, run: ExampleRun) -> None:
         ("The same assets in Dagster's page, on http://127.0.0.1:3000:", "make dev"),
     ):
         out.print(f"  {what}", style="bright_black")
-        out.print(f"    {line}", markup=False, soft_wrap=True)
+        out.print(f"    {line}", soft_wrap=True)

@@ -69,4 +69,4 @@ class BatchProgress:
         if self._plain and not run.reused:
             status = run.execution.status.value
             line = f"{self._done}/{self._total}  {run.example.id}  {status}  {run.seconds:.1f} s"
-            self._console.print(line, highlight=False)
+            self._console.print(line, highlight=False, markup=False)

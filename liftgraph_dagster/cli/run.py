@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,8 @@ async def show_result(lg: LiftGraph, result: Result, *, as_json: bool) -> None:
 
 def _from_file(file: Path) -> Any:
     try:
-        return json.loads(file.read_text())
-    except ValueError as exc:
+        return json.loads(file.read_bytes().removeprefix(codecs.BOM_UTF8))
+    except (ValueError, RecursionError) as exc:
         raise InputError(f"{file} is not JSON: {exc}") from exc
 
 
@@ -81,7 +82,7 @@ def _from_text(graph: Graph[Any], text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise InputError(
             f"graph {graph.name!r} takes JSON of this schema: {json.dumps(graph.input_schema)}; "
             f"the text is not JSON: {exc}"

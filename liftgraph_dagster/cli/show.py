@@ -30,9 +30,12 @@ _COLOURS = {
 
 
 def console() -> Console:
-    """Return the terminal, or plain text of sensible width when the output goes to a file."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=140)
+    """Return the terminal, or plain text of sensible width when the output goes to a file.
+
+    Texts are printed as they are: `[b]` in a prompt is no markup.
+    """
+    found = Console(highlight=False, markup=False)
+    return found if found.is_terminal else Console(highlight=False, markup=False, width=140)
 
 
 def command() -> str:
@@ -222,7 +225,7 @@ def _print_line(out: Console, line: TraceLine) -> None:
     event = line.event
     indent = "  " * (1 + event.branch.count("/") if event.branch else 0)
     if event.kind is EventKind.STATUS:
-        out.print(f"{event.seq:3}  {event.note}", style="yellow")
+        out.print(Text(f"{event.seq:3}  {event.note}", "yellow"))
         return
     head = Text.assemble(
         f"{event.seq:3}  {indent}",
@@ -236,7 +239,7 @@ def _print_line(out: Console, line: TraceLine) -> None:
     out.print(head)
     pad = " " * (5 + len(indent))
     if event.error:
-        out.print(f"{pad}{event.error.type}: {event.error.message}", style="red")
+        out.print(Text(f"{pad}{event.error.type}: {event.error.message}", "red"))
     for name, value in (("in", line.inputs), ("out", line.output)):
         if value is not None:
             text = json.dumps(value, ensure_ascii=False)

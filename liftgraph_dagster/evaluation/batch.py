@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from liftgraph_dagster.errors import ExecutionEnded, NodeFailed
+from liftgraph_dagster.errors import ExecutionEnded, ExecutionFenced, NodeFailed
 from liftgraph_dagster.evaluation.dataset import Dataset
 from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.evaluation.scores import Batch, ExampleRun
@@ -158,8 +158,10 @@ class BatchRunner:
             execution = await self._executor.store.get(execution.id)
             if execution.status is not Status.FAILED:
                 raise  # an outage
-        except ExecutionEnded:  # somebody cancelled it meanwhile
+        except (ExecutionEnded, ExecutionFenced):  # somebody cancelled it meanwhile
             execution = await self._executor.store.get(execution.id)
+            if not execution.status.ended:
+                raise
         return await self._done(graph, example, execution, reused=False)
 
     async def _done(

@@ -6,17 +6,21 @@ line and field; nothing has been stored then.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 
-from liftgraph_dagster.errors import DatasetError
+from liftgraph_dagster.errors import DatasetError, InputError
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import refuse_surrogates
+
+
+Name = Annotated[str, pydantic.StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
 
 
 class LabelKind(StrEnum):
@@ -36,8 +40,7 @@ class Label(pydantic.BaseModel):
 
     who: str
     kind: LabelKind
-    on: str
-    """Date, ISO 8601."""
+    on: dt.date
 
 
 class Example(pydantic.BaseModel):
@@ -45,15 +48,15 @@ class Example(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    id: str = pydantic.Field(min_length=1)
-    family: str = pydantic.Field(min_length=1)
+    id: Name
+    family: Name
     """Examples of one family vary one task; they are never in two splits."""
     input: Any
     """What the graph is given."""
     expected: Any
     """What a right outcome is; its form is the graph's."""
     labelled_by: tuple[Label, ...] = pydantic.Field(min_length=1)
-    difficulty: int | None = None
+    difficulty: int | None = pydantic.Field(None, ge=1, le=5)
     """From 1 (trivial) to 5, when the author gave one."""
 
 
@@ -85,13 +88,17 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
 
 def _example(file: Path, number: int, line: bytes) -> Example:
     try:
-        raw = json.loads(line)
-    except ValueError as exc:
+        raw = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as exc:
         raise _error(file, number, "-", f"not JSON: {exc}") from exc
     try:
         return Example.model_validate(raw)
     except pydantic.ValidationError as exc:
         raise _invalid(file, number, "", exc) from exc
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no value of JSON")
 
 
 def _check(graph: Graph[Any], file: Path, number: int, example: Example) -> None:
@@ -100,6 +107,10 @@ def _check(graph: Graph[Any], file: Path, number: int, example: Example) -> None
         graph.begin(example.input)
     except Exception as exc:
         raise _error(file, number, "input", str(exc)) from exc
+    try:
+        refuse_surrogates(example.expected, "expected")
+    except InputError as exc:
+        raise _error(file, number, "expected", str(exc)) from exc
     if graph.expected is not None:
         try:
             graph.expected.model_validate(example.expected)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Protocol
 
 from liftgraph_dagster.errors import ConfigurationError
@@ -84,9 +85,10 @@ class _FunctionMetric:
         self._function = function
 
     def __call__(self, example: Example, prediction: Any, trace: Any = None) -> Scored:
-        returned = self._function(example, prediction, trace)
+        returned: Any = self._function(example, prediction, trace)
         if isinstance(returned, Scored):
             return returned
-        if hasattr(returned, "score"):
-            return Scored(float(returned.score), str(getattr(returned, "feedback", "") or ""))
-        return Scored(float(returned))
+        number = getattr(returned, "score", returned)
+        if not isinstance(number, Real):
+            return returned  # type: ignore[no-any-return]  # `apply_metric` says what is wrong
+        return Scored(float(number), str(getattr(returned, "feedback", "") or ""))

@@ -39,7 +39,7 @@ from liftgraph_dagster.execution.records import (
 from liftgraph_dagster.execution.store import LEASE_S, Commit, StateStore
 from liftgraph_dagster.execution.walker import Observer, Walker
 from liftgraph_dagster.graph.graph import Graph
-from liftgraph_dagster.graph.state import decode, encode
+from liftgraph_dagster.graph.state import decode, encode, refuse_surrogates
 
 
 class Executor:
@@ -75,6 +75,7 @@ class Executor:
 
         Raises InputError, and stores nothing, for an input that the graph does not take.
         """
+        refuse_surrogates(user_id, "the user's name")
         state = graph.begin(value)
         initial = encode(state)
         execution = Execution(

@@ -6,6 +6,7 @@ Comments, blank lines and docstrings do not count: the source is compared as a s
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -49,8 +50,13 @@ def state_digest(state: type[GraphState]) -> str:
 
 
 def source(thing: type | Callable[..., Any] | ModuleType) -> str:
-    """Return the code of a class, function, lambda or module as a syntax tree without docstrings;
-    the bare qualified name where Python has no source, as in an interactive session."""
+    """Return the code of a class, function, lambda or module as a syntax tree without docstrings,
+    and that of its class for any other object; the bare qualified name where Python has no source,
+    as in an interactive session."""
+    if isinstance(thing, functools.partial):
+        return f"{source(thing.func)} {thing.args} {thing.keywords}"
+    if not (inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)):
+        thing = type(thing)
     try:
         tree: ast.AST = _lambda(thing) or ast.parse(textwrap.dedent(inspect.getsource(thing)))
     except (OSError, TypeError, SyntaxError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import keyword
+import warnings
 from typing import Any
 
 import dspy
@@ -36,7 +37,7 @@ from liftgraph_dagster.prompt_to_code.signatures import (
     SuggestHolesSignature,
 )
 from liftgraph_dagster.prompt_to_code.state import CodeCheck, PromptState
-from liftgraph_dagster.prompt_to_code.types import is_type_hint
+from liftgraph_dagster.prompt_to_code.types import is_type_hint, written
 
 
 class ExtractIntent(SignatureNode[PromptState]):
@@ -185,8 +186,9 @@ class CheckCode(FunctionNode[PromptState]):
 
     def call(self, code: str, function_name: str) -> dict[str, Any]:
         try:
-            tree = ast.parse(code)
-            compile(tree, "<generated>", "exec", dont_inherit=True)
+            with warnings.catch_warnings(action="ignore"):  # of its `is 1` and its "\\d"
+                tree = ast.parse(code)
+                compile(tree, "<generated>", "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
             return {"check": CodeCheck(parses=False, problems=[f"does not compile: {exc}"])}
         defined = [part.name for part in tree.body if isinstance(part, ast.FunctionDef)]
@@ -205,19 +207,18 @@ def _ir(state: PromptState) -> IR:
 
 
 def _known_type(type_hint: str) -> str | None:
-    return type_hint if is_type_hint(type_hint) else None
+    return written(type_hint) if is_type_hint(type_hint) else None
 
 
 def _holes(signature: Signature, open_points: list[OpenPoint]) -> list[TypedHole]:
     holes = [
         TypedHole(
-            identifier=f"{parameter.name}_type",
+            identifier=f"{name}_type",
             type_hint="type",
-            description=f"Which type does the parameter {parameter.name} have?",
+            description=f"Which type does the parameter {name} have?",
             kind=HoleKind.SIGNATURE,
         )
-        for parameter in signature.parameters
-        if parameter.type_hint is None
+        for name in dict.fromkeys(p.name for p in signature.parameters if p.type_hint is None)
     ]
     if signature.returns is None:
         holes.append(

@@ -40,10 +40,15 @@ def is_type_hint(text: str) -> bool:
 def parse(text: str) -> Type:
     """Return the normal form of a type hint. Raises ValueError when it is none."""
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
-        raise ValueError(f"{text!r} is not a type hint") from exc
-    return _normal(tree)
+        return _normal(_tree(text))
+    except RecursionError as exc:
+        raise ValueError(f"{text[:80]!r}... is not a type hint: too long") from exc
+
+
+def written(text: str) -> str:
+    """Return a type hint as one would write it on one line. Raises ValueError as `parse` does."""
+    parse(text)
+    return ast.unparse(_tree(text))
 
 
 def similarity(left: str | None, right: str | None) -> float:
@@ -62,20 +67,29 @@ def similarity(left: str | None, right: str | None) -> float:
         return float(left.strip() == right.strip())
 
 
+def _tree(text: str) -> ast.expr:
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
+        raise ValueError(f"{text!r} is not a type hint") from exc
+    if "#" in text and "#" not in ast.unparse(tree):
+        raise ValueError(f"{text!r} is not a type hint: it ends in a comment")
+    return tree
+
+
 def _normal(tree: ast.expr) -> Type:
     match tree:
         case ast.Constant(value=None):
             return Type("None")
         case ast.Constant(value=str() as quoted):
             return parse(quoted)
-        case ast.Constant(value=value):
-            return Type(repr(value))
-        case ast.Name(id=name) | ast.Attribute(attr=name):
+        case ast.Name(id=name):
+            return Type(_ALIASES.get(name, name))
+        case ast.Attribute(value=ast.Name() | ast.Attribute() as module, attr=name):
+            _normal(module)
             return Type(_ALIASES.get(name, name))
         case ast.BinOp(op=ast.BitOr(), left=left, right=right):
             return _union([_normal(left), _normal(right)])
-        case ast.List(elts=parts) | ast.Tuple(elts=parts):
-            return Type("[]", tuple(_normal(part) for part in parts))
         case ast.Subscript(value=value, slice=inner):
             return _generic(_normal(value).name, inner)
         case _:
@@ -87,14 +101,25 @@ def _generic(origin: str, inner: ast.expr) -> Type:
     if origin == "Literal":
         literals = {Type(ast.unparse(part)) for part in parts}
         return Type("Literal", tuple(sorted(literals, key=repr)))
-    arguments = [_normal(part) for part in parts]
     if origin == "Annotated":
-        return arguments[0]
+        return _normal(parts[0])
+    arguments = [_argument(part) for part in parts]
     if origin == "Optional":
         return _union([*arguments, Type("None")])
     if origin == "Union":
         return _union(arguments)
     return Type(origin, tuple(arguments))
+
+
+def _argument(tree: ast.expr) -> Type:
+    """Return the normal form of what may stand in brackets only: `...`, and lists of types."""
+    match tree:
+        case ast.Constant(value=value) if value is ...:
+            return Type("Ellipsis")
+        case ast.List(elts=parts):
+            return Type("[]", tuple(_normal(part) for part in parts))
+        case _:
+            return _normal(tree)
 
 
 def _union(parts: list[Type]) -> Type:
@@ -116,10 +141,10 @@ def _is_known(found: Type) -> bool:
 def _similarity(left: Type, right: Type) -> float:
     if left == right:
         return 1.0
-    if "Union" in (left.name, right.name):
-        return _union_similarity(left, right)
     if {left.name, right.name} & {"Any", "object"}:
         return 0.5
+    if "Union" in (left.name, right.name):
+        return _union_similarity(left, right)
     if left.name in _TOWER and right.name in _TOWER:
         return 0.5
     if left.name != right.name:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from importlib import resources
-from urllib.parse import urlsplit
 
 import asyncpg
 import orjson
@@ -18,6 +18,13 @@ MINIMUM_VERSION = 150000
 """PostgreSQL 15, the oldest that hosted services offer."""
 _MIGRATION_LOCK = 0x4C494654  # "LIFT"
 
+_ADDRESS = re.compile(
+    r"postgres(ql)?://([^@/?#]*@)?(?P<host>[^@/?#]*)(/(?P<name>[^@/?#]*))?(\?[^@#]*)?"
+)
+_FORM = (
+    "its form is postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with each of / ? # @ % [ ] in a "
+    "password written as %2F, %3F, ..."
+)
 _CONNECTION_ERRORS = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -33,37 +40,37 @@ _CONNECTION_ERRORS = (
 class Database:
     """A migrated database. Make it with `Database.open`."""
 
-    def __init__(self, pool: asyncpg.Pool, url: str) -> None:
+    def __init__(self, pool: asyncpg.Pool, where: str) -> None:
         self._pool = pool
-        self._where = _where(url)
+        self._where = where
 
     @classmethod
     async def open(cls, url: str, *, connections: int = 8) -> Database:
         """Connect and bring the schema up to date.
 
-        Raises StorageError when the server cannot be reached, ConfigurationError when it is older
-        than PostgreSQL 15 or its schema is newer than this release.
+        Raises StorageError when the server cannot be reached; ConfigurationError when the address
+        is none, the server refuses us or is older than PostgreSQL 15, or its schema is newer than
+        this release. No message holds a password.
         """
+        where = _where(url)
         try:
             pool = await asyncpg.create_pool(
                 url, min_size=0, max_size=connections, init=_prepare_connection, timeout=10
             )
-        except (*_CONNECTION_ERRORS, TimeoutError, ValueError) as exc:
-            raise StorageError(
-                f"the database {_where(url)} cannot be reached: {exc or type(exc).__name__}. Check "
-                "that the server runs and that LIFTGRAPH_DATABASE_URL is its address"
-            ) from exc
-        except asyncpg.PostgresError as exc:
+        except ValueError as exc:
             raise ConfigurationError(
-                f"the database {_where(url)} refuses us: {exc}. Check the user, the password and "
-                "the database's name in LIFTGRAPH_DATABASE_URL"
+                f"LIFTGRAPH_DATABASE_URL names the database {where} in a way that cannot be read; "
+                f"{_FORM}"
             ) from exc
-        database = cls(pool, url)
+        database = cls(pool, where)
         try:
-            await database._check_version()
-            await database._migrate()
-        except BaseException:
+            async with pool.acquire() as connection:
+                await _check_version(connection, where)
+                await _migrate(connection, where)
+        except BaseException as exc:
             await database.close()
+            if refusal := _refusal(exc, where):
+                raise refusal from exc
             raise
         return database
 
@@ -112,39 +119,40 @@ class Database:
                 f"the database {self._where} went away: {exc or type(exc).__name__}"
             ) from exc
 
-    async def _check_version(self) -> None:
-        async with self.connection() as connection:
-            number = int(await connection.fetchval("SHOW server_version_num"))
-        if number < MINIMUM_VERSION:
-            raise ConfigurationError(
-                f"the database {self._where} is PostgreSQL {number // 10000}; LiftGraph needs "
-                f"{MINIMUM_VERSION // 10000} or newer"
-            )
-
-    async def _migrate(self) -> None:
-        async with self.connection() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
-            await connection.execute(
-                "CREATE TABLE IF NOT EXISTS schema_migrations ("
-                "name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-            )
-            done = {r["name"] for r in await connection.fetch("SELECT name FROM schema_migrations")}
-            known = migrations()
-            if unknown := sorted(done - known.keys()):
-                raise ConfigurationError(
-                    f"the database {self._where} has migrations that this release does not know "
-                    f"({', '.join(unknown)}). Upgrade LiftGraph"
-                )
-            for name in sorted(known.keys() - done):
-                await connection.execute(known[name])
-                await connection.execute("INSERT INTO schema_migrations (name) VALUES ($1)", name)
-
 
 def migrations() -> dict[str, str]:
     """Return the text of each migration by its name."""
     folder = resources.files(__package__).joinpath("migrations")
     files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
     return {file.name.removesuffix(".sql"): file.read_text() for file in files}
+
+
+async def _check_version(connection: asyncpg.Connection, where: str) -> None:
+    number = int(await connection.fetchval("SHOW server_version_num"))
+    if number < MINIMUM_VERSION:
+        raise ConfigurationError(
+            f"the database {where} is PostgreSQL {number // 10000}; LiftGraph needs "
+            f"{MINIMUM_VERSION // 10000} or newer"
+        )
+
+
+async def _migrate(connection: asyncpg.Connection, where: str) -> None:
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATION_LOCK)
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations ("
+            "name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        done = {r["name"] for r in await connection.fetch("SELECT name FROM schema_migrations")}
+        known = migrations()
+        if unknown := sorted(done - known.keys()):
+            raise ConfigurationError(
+                f"the database {where} has migrations that this release does not know "
+                f"({', '.join(unknown)}). Upgrade LiftGraph"
+            )
+        for name in sorted(known.keys() - done):
+            await connection.execute(known[name])
+            await connection.execute("INSERT INTO schema_migrations (name) VALUES ($1)", name)
 
 
 async def _prepare_connection(connection: asyncpg.Connection) -> None:
@@ -156,13 +164,32 @@ async def _prepare_connection(connection: asyncpg.Connection) -> None:
     )
 
 
-def _where(url: str) -> str:
-    """Return the address without user and password."""
-    parts = urlsplit(url)
-    try:
-        host = parts.hostname or "on a local socket"
-        return f"{parts.path.lstrip('/') or '(default)'} at {host}" + (
-            f":{parts.port}" if parts.port else ""
+def _refusal(exc: BaseException, where: str) -> StorageError | ConfigurationError | None:
+    """Return what `exc`, raised while the database was opened, means in our words."""
+    says = " ".join(str(exc).split()) or type(exc).__name__
+    if isinstance(exc, ValueError):  # a parameter of the address; it may quote a password
+        return ConfigurationError(
+            f"LIFTGRAPH_DATABASE_URL names the database {where} in a way that cannot be read; "
+            f"{_FORM}"
         )
-    except ValueError:
-        return "(unreadable address)"
+    if isinstance(exc, (*_CONNECTION_ERRORS, TimeoutError)):
+        return StorageError(
+            f"the database {where} cannot be reached: {says}. Check that the server runs and that "
+            "LIFTGRAPH_DATABASE_URL is its address"
+        )
+    if isinstance(exc, asyncpg.PostgresError):
+        return ConfigurationError(
+            f"the database {where} refuses us: {says}. Check the user with its rights, the "
+            "password and the database's name in LIFTGRAPH_DATABASE_URL"
+        )
+    return None
+
+
+def _where(url: str) -> str:
+    """Return the address without user, password and parameters. Raises ConfigurationError for
+    what is no address; a password that should have been escaped is never taken for a host."""
+    found = _ADDRESS.fullmatch(url)
+    if found is None:
+        raise ConfigurationError(f"LIFTGRAPH_DATABASE_URL is no address of a database; {_FORM}")
+    host = found["host"]
+    return f"{found['name'] or '(default)'} {f'at {host}' if host else 'on a local socket'}"

@@ -112,7 +112,7 @@ class PostgresStateStore:
             after=after,
             limit=_NO_LIMIT if limit is None else limit,
         )
-        if not rows and after == 0:
+        if not rows:
             await self.get(execution_id)  # an unknown id is an error, not an empty history
         return [_event(row) for row in rows]
 
