@@ -126,7 +126,7 @@ class MemoryStateStore:
         return self._find(execution_id).execution
 
     async def remember(self, graph: str, version: str, manifest: Mapping[str, str]) -> None:
-        self._manifests[version] = dict(manifest)
+        self._manifests.setdefault(version, dict(manifest))
 
     async def manifest(self, version: str) -> Mapping[str, str]:
         if version not in self._manifests:
@@ -175,20 +175,20 @@ class MemoryStateStore:
         return kept.lease
 
     async def renew(self, lease: Lease, *, ttl_s: float) -> bool:
-        kept = self._find(lease.execution_id)
-        if kept.lease != lease:
+        kept = self._kept.get(lease.execution_id)
+        if kept is None or kept.lease != lease:
             return False
         kept.lease_until = time.monotonic() + ttl_s
         return True
 
     async def release(self, lease: Lease) -> None:
-        kept = self._find(lease.execution_id)
-        if kept.lease == lease:
+        kept = self._kept.get(lease.execution_id)
+        if kept and kept.lease == lease:
             kept.lease_until = 0.0
 
     async def holder(self, execution_id: ExecutionId) -> str | None:
-        kept = self._find(execution_id)
-        held = kept.lease if kept.lease_until > time.monotonic() else None
+        kept = self._kept.get(execution_id)
+        held = kept.lease if kept and kept.lease_until > time.monotonic() else None
         return held.owner if held else None
 
     async def cancel(self, execution_id: ExecutionId, *, reason: str) -> Execution:
@@ -215,8 +215,16 @@ def _matches(execution: Execution, where: ExecutionFilter) -> bool:
         and where.program_digest in (None, execution.program_digest)
         and where.graph_version in (None, execution.graph_version)
         and (where.before is None or execution.id < where.before)
-        and all(execution.attrs.get(k) == v for k, v in (where.attrs or {}).items())
+        and all(
+            key in execution.attrs and _same(execution.attrs[key], value)
+            for key, value in (where.attrs or {}).items()
+        )
     )
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Return True for two equal values of JSON, where 1 is 1.0 but not true."""
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
 
 
 def cancelled_event(reason: str) -> NodeEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -41,7 +42,7 @@ class HttpProvider:
         self.model = model
         url = _address(base_url)
         self.base_url = str(url.copy_with(userinfo=b"")).rstrip("/")
-        self._secrets = [secret for secret in (api_key, url.password) if secret]
+        self._without_secrets = _censor(api_key, url.password)
         self._client = httpx.AsyncClient(
             base_url=url,
             headers=_authorization(api_key),
@@ -97,12 +98,6 @@ class HttpProvider:
             retry_after_s=_seconds(response.headers.get("retry-after")),
         )
 
-    def _without_secrets(self, text: str) -> str:
-        """Return what a server said without what we sent it: some repeat a key that they refuse."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
 
 def _address(base_url: str) -> httpx.URL:
     """Return the address of a server. Raises ConfigurationError for a text that is none."""
@@ -112,10 +107,22 @@ def _address(base_url: str) -> httpx.URL:
         raise ConfigurationError(f"the model server's address cannot be read: {exc}") from exc
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigurationError(
-            f"the model server's address begins with {url.scheme or 'nothing'!r}: it must be like "
-            "http://host:port (LIFTGRAPH_MODEL_URL)"
+            f"the model server's address {str(url.copy_with(userinfo=b''))!r} does not begin with "
+            "http:// or https:// and a host (LIFTGRAPH_MODEL_URL)"
         )
     return url
+
+
+def _censor(*secrets: str | None) -> Callable[[str], str]:
+    """Return a function that takes the secrets out of what a server said: some repeat a key that
+    they refuse."""
+
+    def censored(text: str) -> str:
+        for secret in filter(None, secrets):
+            text = text.replace(secret, "***")
+        return text
+
+    return censored
 
 
 def _authorization(api_key: str | None) -> dict[str, str]:

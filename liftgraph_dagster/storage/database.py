@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 from collections.abc import AsyncIterator
 from importlib import resources
 
 import asyncpg
-import orjson
 
-from liftgraph_dagster.errors import ConfigurationError, StorageError
+from liftgraph_dagster.errors import ConfigurationError, InputError, StorageError
 from liftgraph_dagster.storage.queries import statements
 
 MINIMUM_VERSION = 150000
@@ -118,6 +118,8 @@ class Database:
             raise StorageError(
                 f"the database {self._where} went away: {exc or type(exc).__name__}"
             ) from exc
+        except asyncpg.DataError as exc:
+            raise InputError(f"a value cannot be stored or looked for: {exc}") from exc
 
 
 def migrations() -> dict[str, str]:
@@ -158,8 +160,8 @@ async def _migrate(connection: asyncpg.Connection, where: str) -> None:
 async def _prepare_connection(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
         "jsonb",
-        encoder=lambda value: orjson.dumps(value).decode(),
-        decoder=orjson.loads,
+        encoder=json.dumps,  # of integers of any size
+        decoder=json.loads,
         schema="pg_catalog",
     )
 

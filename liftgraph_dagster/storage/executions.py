@@ -74,6 +74,7 @@ class PostgresStateStore:
             input=pack(execution.input),
             attrs=_searchable(execution.attrs),
             initial=pack(execution.initial),
+            state=None if execution.state == execution.initial else pack(execution.state),
             flags=dict(execution.flags),
             parent_id=execution.parent_id,
             forked_at_rev=execution.forked_at_rev,
@@ -90,7 +91,7 @@ class PostgresStateStore:
         columns = _columns(commit.events)
         moved = await self._database.fetch_one(
             "commit_events",
-            id=execution_id,
+            id=_uuid(execution_id),
             rev=commit.rev,
             count=len(commit.events),
             status=commit.status.value if commit.status else None,
@@ -101,6 +102,7 @@ class PostgresStateStore:
             **columns,
         )
         if moved is None:
+            await self.get(execution_id)  # an unknown id is an error of its own
             raise fenced(execution_id, commit.rev)
 
     async def history(
@@ -193,7 +195,7 @@ def _execution(row: asyncpg.Record) -> Execution:
         rev=row["rev"],
         input=unpack(row["input"]) or b"",
         initial=unpack(row["initial"]) or b"",
-        state=unpack(row["state"]) or unpack(row["initial"]) or b"",
+        state=unpack(row["initial"] if row["state"] is None else row["state"]) or b"",
         state_rev=row["state_rev"],
         created_at=row["created_at"],
         finished_at=row["finished_at"],
@@ -227,7 +229,7 @@ def _row(event: NodeEvent) -> dict[str, Any]:
         "next_node": event.next.node if event.next else None,
         "next_args": event.next.args if event.next else None,
         "error": _error_json(event.error),
-        "note": event.note.replace("\0", "\ufffd") if event.note else None,
+        "note": _without_nul(event.note),
         "calls": usage.calls,
         "prompt_tokens": usage.prompt_tokens,
         "cached_tokens": usage.cached_tokens,
@@ -284,7 +286,8 @@ def _error(data: bytes | None) -> NodeError | None:
 
 def _searchable(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Return `attrs` as jsonb can hold it: U+0000 becomes U+FFFD. The state keeps the original."""
-    return {key: _without_nul(value) for key, value in attrs.items()}
+    cleaned: dict[str, Any] = _without_nul(dict(attrs))
+    return cleaned
 
 
 def _without_nul(value: Any) -> Any:

@@ -252,7 +252,7 @@ def test_the_weights_are_there() -> None:
 
 OPENMP = """
 from liftgraph_dagster.providers.local.model import LocalModel
-LocalModel().grammar({"type": "string"})
+LocalModel().load()
 """
 
 

@@ -1,7 +1,7 @@
 """A JSON schema as the grammar that constrains the embedded model.
 
-The grammar is compiled here before the model sees it: llama.cpp drops one that it cannot compile and
-lets the model say what it likes.
+The grammar is compiled here before the model sees it: llama.cpp drops one that it cannot compile
+and lets the model say what it likes.
 """
 
 from __future__ import annotations

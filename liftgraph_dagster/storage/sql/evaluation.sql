@@ -23,7 +23,14 @@ VALUES (
     :program_digest, :program_name, :repeat, :value, :feedback, :failure
 )
 ON CONFLICT (execution_id, metric, metric_version) DO UPDATE
-SET value = excluded.value,
+SET graph = excluded.graph,
+    dataset_digest = excluded.dataset_digest,
+    example_id = excluded.example_id,
+    family = excluded.family,
+    program_digest = excluded.program_digest,
+    program_name = excluded.program_name,
+    repeat = excluded.repeat,
+    value = excluded.value,
     feedback = excluded.feedback,
     failure = excluded.failure,
     scored_at = now()

@@ -15,12 +15,12 @@ WHERE version = :version
 -- create_execution --
 -- Stores a new execution.
 INSERT INTO graph_executions (
-    id, graph, graph_version, program_digest, user_id, status, rev, input, attrs, initial,
+    id, graph, graph_version, program_digest, user_id, status, rev, input, attrs, initial, state,
     state_rev, flags, parent_id, forked_at_rev, created_at
 )
 VALUES (
     :id, :graph, :graph_version, :program_digest, :user_id, :status, 0, :input, :attrs, :initial,
-    0, :flags, :parent_id, :forked_at_rev, :created_at
+    :state, 0, :flags, :parent_id, :forked_at_rev, :created_at
 )
 
 -- get_execution --
@@ -42,7 +42,8 @@ WHERE (CAST(:graph AS text) IS NULL OR graph = :graph)
     AND (CAST(:user_id AS text) IS NULL OR user_id = :user_id)
     AND (CAST(:program_digest AS text) IS NULL OR program_digest = :program_digest)
     AND (CAST(:graph_version AS text) IS NULL OR graph_version = :graph_version)
-    AND (CAST(:attrs AS jsonb) IS NULL OR attrs @> :attrs)
+    AND (CAST(:attrs AS jsonb) IS NULL OR attrs @> :attrs AND NOT EXISTS (
+        SELECT 1 FROM jsonb_each(:attrs) AS wanted WHERE attrs -> wanted.key <> wanted.value))
     AND (CAST(:before AS uuid) IS NULL OR id < :before)
 ORDER BY id DESC
 LIMIT :limit

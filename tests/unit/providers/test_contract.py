@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftgraph_dagster.providers.contract import (
+    Answer,
     ChatRequest,
     ChatResponse,
     JsonSchema,
@@ -148,7 +149,7 @@ def test_fields_that_a_server_adds_are_dropped() -> None:
 def test_fields_that_a_server_adds_to_the_message_are_dropped(extra: dict[str, Any]) -> None:
     response = ChatResponse.model_validate(answer(**extra))
 
-    assert response.choices[0].message == Message(role="assistant", content="hi")
+    assert response.choices[0].message == Answer(role="assistant", content="hi")
 
 
 def test_logprobs_are_read_with_their_alternatives() -> None:

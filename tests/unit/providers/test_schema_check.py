@@ -81,10 +81,13 @@ def test_a_keyword_that_a_server_ignores_is_refused_by_name(keyword: str, value:
     assert refused.value.keyword == keyword
 
 
-@pytest.mark.parametrize("keyword", ["x-guidance", "$anchor", "$dynamicRef", "contentSchema"])
-def test_a_keyword_that_nobody_knows_is_refused_by_name(keyword: str) -> None:
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("x-guidance", {}), ("$anchor", "here"), ("$dynamicRef", "#here"), ("contentSchema", {})],
+)
+def test_a_keyword_that_nobody_knows_is_refused_by_name(keyword: str, value: Any) -> None:
     with pytest.raises(SchemaRefused, match="not known") as refused:
-        check_schema({keyword: {}})
+        check_schema({keyword: value})
 
     assert refused.value.keyword == keyword
 
