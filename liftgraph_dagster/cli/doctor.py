@@ -41,7 +41,9 @@ def doctor() -> None:
     out = console()
     for finding in findings:
         mark = ("ok       ", "green") if finding.good else ("missing  ", "red")
-        out.print(Text.assemble(mark, (f"{finding.subject:<12} ", "bold"), finding.says))
+        out.print(
+            Text.assemble(mark, (f"{finding.subject:<12} ", "bold"), finding.says), soft_wrap=True
+        )
     if not all(finding.good for finding in findings):
         raise SystemExit(CONFIGURATION)
 

@@ -19,7 +19,6 @@ from liftgraph_dagster.errors import DatasetError, InputError
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import refuse_surrogates
 
-
 Name = Annotated[str, pydantic.StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
 
 

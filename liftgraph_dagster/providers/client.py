@@ -104,7 +104,10 @@ def _address(base_url: str) -> httpx.URL:
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL as exc:
-        raise ConfigurationError(f"the model server's address cannot be read: {exc}") from exc
+        shown = "" if "@" in base_url else f" {base_url!r}"  # before an @ stands a password
+        raise ConfigurationError(
+            f"the model server's address{shown} cannot be read: {exc} (LIFTGRAPH_MODEL_URL)"
+        ) from exc
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigurationError(
             f"the model server's address {str(url.copy_with(userinfo=b''))!r} does not begin with "

@@ -42,6 +42,7 @@ SUPERUSER = "postgres"
 PORT = 5432
 """Names the socket's file; no TCP port is opened."""
 _LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
+_SHORT = Path("/tmp")  # and not TMPDIR, which two owners may have set differently
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -69,6 +70,7 @@ class EmbeddedPostgres:
         self._bin = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self._held: IO[bytes] | None = None
+        self._owner = 0
 
     def url(self, database: str) -> str:
         """Return the address of `database` on this server, for asyncpg and libpq."""
@@ -103,14 +105,14 @@ class EmbeddedPostgres:
             except BaseException:
                 self._leave(held)
                 raise
-            self._held = held
+            self._held, self._owner = held, os.getpid()
         atexit.register(self.stop)  # an interrupt may come before whoever started us can stop us
 
     def stop(self) -> None:
         """Stop being an owner; the last owner stops the server and waits until it is gone."""
         held, self._held = self._held, None
-        if held is None:
-            return
+        if held is None or self._owner != os.getpid():
+            return  # a forked child has a copy of the lock, but is no owner
         atexit.unregister(self.stop)
         with self._starting():
             self._leave(held)
@@ -223,7 +225,7 @@ class EmbeddedPostgres:
             return None
         if self._process is not None and self._process.pid == pid:
             self._process.poll()
-        return pid if _is_alive(pid) and _runs_postgres(pid) else None
+        return pid if _is_alive(pid) and _serves(pid, self.data) else None
 
     def _is_ready(self) -> bool:
         done = subprocess.run(
@@ -323,10 +325,10 @@ def _create_user(program: str) -> None:
 
 def _server_root(home: Path, user: pwd.struct_passwd | None) -> Path:
     """Return the directory of the server's files: in `home`, if its user can get there."""
-    inside = home.absolute() / "postgres"
-    if user is None or _can_reach(home.absolute(), user):
-        return inside
-    return ROOTS_HOME / "homes" / sha256(str(home.absolute()).encode()).hexdigest()[:12]
+    home = home.resolve()
+    if user is None or _can_reach(home, user):
+        return home / "postgres"
+    return ROOTS_HOME / "homes" / sha256(os.fsencode(home)).hexdigest()[:12]
 
 
 def _make_parents(path: Path) -> None:
@@ -356,12 +358,14 @@ def _can_reach(path: Path, user: pwd.struct_passwd) -> bool:
 
 
 def _socket_directory(root: Path) -> Path:
-    """Return a private directory whose path is short enough for a socket."""
+    """Return a private directory whose path is short enough for a socket, and fit for the lists
+    of directories that PostgreSQL and its clients take."""
     inside = root / "run"
-    if len(str(inside)) <= _LONGEST_SOCKET_PATH - len(f"/.s.PGSQL.{PORT}"):
+    length = len(os.fsencode(inside)) + len(f"/.s.PGSQL.{PORT}")
+    if length <= _LONGEST_SOCKET_PATH and not set(str(inside)) & {",", '"'}:
         return inside
-    name = sha256(str(root).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"liftgraph-{os.getuid()}-{name}"
+    name = sha256(os.fsencode(root)).hexdigest()[:12]
+    return _SHORT / f"liftgraph-{os.getuid()}-{name}"
 
 
 def _binaries(user: pwd.struct_passwd | None) -> Path:
@@ -428,8 +432,9 @@ def _answers_signals(pid: int) -> bool:
     return True
 
 
-def _runs_postgres(pid: int) -> bool:
+def _serves(pid: int, data: Path) -> bool:
+    """Return True when `pid` is the server of this data directory, and no stranger."""
     try:
-        return b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return not Path("/proc/self").exists()

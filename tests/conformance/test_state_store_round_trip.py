@@ -179,9 +179,7 @@ async def test_attributes_lose_no_more_than_their_nuls(store: StateStore) -> Non
 @pytest.mark.parametrize(
     "value", [1.5e308, 5e-324, 2**63 - 1, -(2**63), 2**64, 10**300], ids="{:.3g}".format
 )
-async def test_numbers_of_any_size_can_be_attributes(
-    value: int | float, store: StateStore
-) -> None:
+async def test_numbers_of_any_size_can_be_attributes(value: int | float, store: StateStore) -> None:
     """jsonb writes 1.5e308 in 309 digits, which read as an integer."""
     execution = await stored(store, attrs={"value": value})
     kept = (await store.get(execution.id)).attrs["value"]

@@ -240,14 +240,19 @@ async def test_the_model_is_the_providers(bare: Settings) -> None:
         assert await lg.model() == "scripted"
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["postgresql://nobody@127.0.0.1:9/lg", "postgresql://a:b@h:port/lg", "mysql://h/lg", "lg"],
-)
 async def test_a_database_that_cannot_be_reached_is_named_with_its_setting(
-    bare: Settings, url: str
+    bare: Settings,
 ) -> None:
+    unreachable = replace(bare, database_url="postgresql://nobody@127.0.0.1:9/lg")
+
     with pytest.raises(StorageError, match=r"cannot be reached.*LIFTGRAPH_DATABASE_URL"):
+        async with LiftGraph(unreachable):
+            pass
+
+
+@pytest.mark.parametrize("url", ["postgresql://a:b@h:port/lg", "mysql://h/lg", "lg"])
+async def test_an_address_that_is_none_is_a_setting_to_change(bare: Settings, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="LIFTGRAPH_DATABASE_URL"):
         async with LiftGraph(replace(bare, database_url=url)):
             pass
 
