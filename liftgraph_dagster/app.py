@@ -11,11 +11,13 @@ import contextlib
 import importlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import dspy
 import httpx
+from pydantic_core import from_json, to_jsonable_python
 
 from liftgraph_dagster.errors import (
     ConfigurationError,
@@ -23,10 +25,28 @@ from liftgraph_dagster.errors import (
     InputError,
     NotFound,
 )
-from liftgraph_dagster.evaluation.batch import BatchRunner
-from liftgraph_dagster.evaluation.dataset import Dataset, Split, refuse_sealed
-from liftgraph_dagster.evaluation.example import Example, read_examples
-from liftgraph_dagster.evaluation.metric import as_metric
+from liftgraph_dagster.evaluation.batch import (
+    BatchRunner,
+    Sampling,
+    check_sampling,
+    sampling_of,
+)
+from liftgraph_dagster.evaluation.dataset import (
+    Dataset,
+    Split,
+    StoredDataset,
+    check_dataset_name,
+    refuse_sealed,
+)
+from liftgraph_dagster.evaluation.example import (
+    Example,
+    Label,
+    checked_examples,
+    read_examples,
+)
+from liftgraph_dagster.evaluation.importing import FieldMap, family_of, import_examples
+from liftgraph_dagster.evaluation.metric import Metric, as_metric
+from liftgraph_dagster.evaluation.rows import Place
 from liftgraph_dagster.evaluation.scores import (
     Batch,
     ExampleRun,
@@ -76,6 +96,14 @@ class Result:
 
 
 @dataclass(frozen=True)
+class NameMoved:
+    """What a dataset's name stood for, and what it stands for now."""
+
+    before: Dataset | None
+    after: Dataset
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A program's scores on some examples."""
 
@@ -107,10 +135,9 @@ class LiftGraph:
         self._given = provider
         self._observers = observers
         self._exit = contextlib.AsyncExitStack()
-        self._lm: dspy.LM | None = None
         self._provider: Provider | None = None
-        self._lm_lock = asyncio.Lock()
-        self._askers: dict[tuple[str, str], Asker] = {}
+        self._provider_lock = asyncio.Lock()
+        self._askers: dict[tuple[str, str, Sampling], Asker] = {}
 
     async def __aenter__(self) -> Self:
         try:
@@ -179,7 +206,7 @@ class LiftGraph:
         done = await self.executor.run(
             graph,
             execution.id,
-            await self._asker(graph, program),
+            await self._asker(graph, program, sampling_of(execution)),
             accept_version=accept_version,
         )
         return Result(done, graph.outcome(decode(graph.state, done.state)))
@@ -232,18 +259,112 @@ class LiftGraph:
         await self.programs.save(program)
         return program
 
-    async def dataset(self, graph: str) -> Dataset:
-        """Read the graph's labelled examples, store them under their digest, and return them.
+    async def dataset(self, graph: str, reference: str | None = None) -> Dataset:
+        """Return labelled examples of a graph, each checked against what it takes and expects: the
+        examples of its files, which are stored under their digest, or those of the database that
+        `reference`, a name or a digest, stands for.
 
-        Raises DatasetError, naming file, line and field, and stores nothing then.
+        Raises DatasetError, naming file or dataset, line and field, and stores nothing then.
         """
         found = self.graph(graph)
+        if reference is not None:
+            dataset = await self.evaluations.find_dataset(reference, graph)
+            rows = enumerate(dataset.examples, 1)
+            name = f"dataset {reference}"
+            checked_examples(found, ((Place(name, n, "example"), one) for n, one in rows))
+            return dataset
         examples = await asyncio.to_thread(read_examples, found, found.examples)
         if not examples:
-            raise InputError(f"graph {graph!r} has no labelled examples")
+            raise InputError(
+                f"graph {graph!r} has no labelled examples of its own; name a dataset of the "
+                "database, see `liftgraph dataset list`"
+            )
         dataset = Dataset(graph, tuple(examples))
         await self.evaluations.save_dataset(dataset)
         return dataset
+
+    async def find_dataset(self, reference: str, graph: str | None = None) -> Dataset:
+        """Return a dataset as it is stored, by name, digest, or the name of a graph whose files
+        are meant. It may no longer be what its graph takes. Raises NotFound, and InputError for
+        what stands for more than one."""
+        refuse_surrogates(reference, "the dataset's name")
+        try:
+            return await self.evaluations.find_dataset(reference, graph)
+        except NotFound:
+            if reference not in self.graphs or graph not in (None, reference):
+                raise
+        return await self.dataset(reference)
+
+    async def datasets(self, graph: str | None = None) -> list[StoredDataset]:
+        """Return what the names of datasets stand for, and what was read from graphs' files,
+        newest first."""
+        return await self.evaluations.list_datasets(graph)
+
+    async def read_import(
+        self, graph: str, file: Path, fields: FieldMap | None = None, label: Label | None = None
+    ) -> Dataset:
+        """Return the examples in a file, see `import_examples`; nothing is stored. Raises
+        InputError for a file without rows."""
+        found = self.graph(graph)
+        examples = await asyncio.to_thread(import_examples, found, file, fields, label)
+        if not examples:
+            raise InputError(f"{file} has no rows")
+        return Dataset(graph, tuple(examples))
+
+    async def name_dataset(self, dataset: Dataset, name: str) -> NameMoved:
+        """Store a dataset and let `name` stand for it."""
+        check_dataset_name(name)
+        return NameMoved(*await self.evaluations.move_name(dataset.graph, name, lambda _: dataset))
+
+    async def add_execution(
+        self,
+        graph: str,
+        name: str,
+        execution_id: str,
+        label: Label,
+        *,
+        expected: Any = None,
+        family: str | None = None,
+    ) -> NameMoved:
+        """Make an example of an execution's input and add it to a named dataset, which may be
+        new; an example made of it before is replaced.
+
+        Args:
+            expected: what a right outcome is; None when the execution's own outcome is right.
+            family: None for `family_of` the input.
+
+        Raises InputError for an execution of another graph or without an outcome, and when
+        `expected` or the outcome is not what the graph expects.
+        """
+        check_dataset_name(name)
+        found = self.graph(graph)
+        execution = await self.execution(execution_id)
+        if execution.graph != graph:
+            raise InputError(
+                f"execution {execution_id} is of graph {execution.graph!r}, not {graph!r}"
+            )
+        if expected is None and execution.status is not Status.SUCCEEDED:
+            raise InputError(
+                f"execution {execution_id} is {execution.status} and has no outcome; say what is "
+                "expected by --expected FILE.json"
+            )
+        value = from_json(execution.input)
+        example = {
+            "id": f"execution-{execution.id}",
+            "family": family if family is not None else family_of(value),
+            "input": value,
+            "expected": expected
+            if expected is not None
+            else to_jsonable_python(found.outcome(decode(found.state, execution.state))),
+            "labelled_by": [label],
+            "source": f"execution {execution.id}",
+        }
+        [checked] = checked_examples(found, [(Place(f"execution {execution.id}"), example)])
+
+        def add(before: Dataset | None) -> Dataset:
+            return (before or Dataset(graph, ())).with_example(checked)
+
+        return NameMoved(*await self.evaluations.move_name(graph, name, add))
 
     async def execute_examples(
         self,
@@ -252,16 +373,24 @@ class LiftGraph:
         examples: Sequence[Example],
         dataset: Dataset,
         *,
+        repeats: int = 1,
+        temperature: float | None = None,
         on_run: Callable[[ExampleRun], None] | None = None,
     ) -> Batch:
-        """Run a program over examples; what was run before is reused. Raises InputError when one
-        of them is sealed."""
+        """Run a program over examples, each `repeats` times; what was run before is reused. Raises
+        InputError when one of them is sealed, and as `check_sampling` does."""
         refuse_sealed(examples)
+        drawn = check_sampling(repeats, temperature)
         found = self.graph(graph)
         chosen = await self.program(graph, program)
-        runner = await self._runner(on_run)
+        runner = await self._runner(on_run, temperature=drawn)
         return await runner.run(
-            found, chosen, dataset, examples, lambda: self._asker(found, chosen)
+            found,
+            chosen,
+            dataset,
+            examples,
+            lambda sampling: self._asker(found, chosen, sampling),
+            repeats=repeats,
         )
 
     async def execute_programs(
@@ -308,14 +437,27 @@ class LiftGraph:
             )
         return [await self.score(batch) for batch in batches]
 
-    async def score(self, batch: Batch) -> Evaluation:
-        """Score a batch by its graph's metric and store the scores."""
-        metric = self.graph(batch.graph).metric
-        if metric is None:
+    def metric(self, graph: str, name: str | None = None) -> Metric:
+        """Return a metric that a graph declares, its first one unless it is named. Raises
+        ConfigurationError when it has none, NotFound when none has that name."""
+        found = self.graph(graph)
+        metrics = [as_metric(one) for one in (found.metric, *found.metrics) if one is not None]
+        if not metrics:
             raise ConfigurationError(
-                f"graph {batch.graph!r} has no metric; give it one: Graph(..., metric=...)"
+                f"graph {graph!r} has no metric; give it one: Graph(..., metric=...)"
             )
-        scores = score_batch(batch, as_metric(metric))
+        for metric in metrics:
+            if name in (None, metric.name):
+                return metric
+        raise NotFound(
+            f"graph {graph!r} has no metric {name!r}; it has "
+            f"{', '.join(metric.name for metric in metrics)}"
+        )
+
+    async def score(self, batch: Batch, metric: str | None = None) -> Evaluation:
+        """Score a batch by a metric of its graph, the first one unless it is named, and store the
+        scores."""
+        scores = score_batch(batch, self.metric(batch.graph, metric))
         await self.evaluations.save(scores)
         return Evaluation(batch, tuple(scores), summarize(batch, scores))
 
@@ -325,47 +467,75 @@ class LiftGraph:
         *,
         program: str = "baseline",
         split: Split = Split.DEV,
+        dataset: Dataset | str | None = None,
+        repeats: int = 1,
+        temperature: float | None = None,
+        metric: str | None = None,
         on_run: Callable[[ExampleRun], None] | None = None,
     ) -> Evaluation:
-        """Run a program over a split and score it. Raises InputError for an empty split and for
-        the sealed one."""
-        dataset = await self.dataset(graph)
+        """Run a program over a split, each example `repeats` times, and score it.
+
+        Args:
+            dataset: the examples; the name or digest of some in the database; None for the graph's
+                own. What a name stands for is looked up once.
+            temperature: of the language model, in [0, 2]; None for 0, for several repeats 0.7.
+            metric: the name of one that the graph declares; None for its first.
+
+        Raises InputError for an empty split and for the sealed one, and as `check_sampling` does.
+        """
+        self.metric(graph, metric)
+        check_sampling(repeats, temperature)
+        if not isinstance(dataset, Dataset):
+            dataset = await self.dataset(graph, dataset)
         examples = dataset.split(split)
         if not examples:
             raise InputError(f"the dataset of {graph!r} has no examples in split {split}")
-        return await self.score(
-            await self.execute_examples(graph, program, examples, dataset, on_run=on_run)
+        batch = await self.execute_examples(
+            graph,
+            program,
+            examples,
+            dataset,
+            repeats=repeats,
+            temperature=temperature,
+            on_run=on_run,
         )
+        return await self.score(batch, metric)
 
     async def model(self) -> str:
         """Return name and revision of the language model."""
-        await self._language_model()
-        assert self._provider is not None
-        return self._provider.model
+        return (await self._ready_provider()).model
 
-    async def _runner(self, on_run: Callable[[ExampleRun], None] | None = None) -> BatchRunner:
+    async def _runner(
+        self, on_run: Callable[[ExampleRun], None] | None = None, *, temperature: float = 0.0
+    ) -> BatchRunner:
         return BatchRunner(
             self.executor,
             model=await self.model(),
             concurrency=self.settings.concurrency,
+            temperature=temperature,
             on_run=on_run,
         )
 
-    async def _asker(self, graph: Graph[Any], program: Program) -> Asker:
-        key = (graph.version, program.digest)
+    async def _asker(self, graph: Graph[Any], program: Program, sampling: Sampling) -> Asker:
+        key = (graph.version, program.digest, sampling)
         if key not in self._askers:
-            lm = await self._language_model() if graph.asks_model else None
+            lm = await self._language_model(sampling) if graph.asks_model else None
             self._askers[key] = Asker(graph, program, lm)
         return self._askers[key]
 
-    async def _language_model(self) -> dspy.LM:
-        async with self._lm_lock:
-            if self._lm is None:
+    async def _language_model(self, sampling: Sampling) -> dspy.LM:
+        return language_model(
+            await self._ready_provider(),
+            temperature=sampling.temperature,
+            max_tokens=MAX_TOKENS,
+            seed=sampling.seed,
+        )
+
+    async def _ready_provider(self) -> Provider:
+        async with self._provider_lock:
+            if self._provider is None:
                 self._provider = await self._open_provider()
-                self._lm = language_model(
-                    self._provider, temperature=0.0, max_tokens=MAX_TOKENS, seed=0
-                )
-        return self._lm
+        return self._provider
 
     async def _open_provider(self) -> Provider:
         if self._given is not None:

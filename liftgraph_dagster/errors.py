@@ -5,7 +5,7 @@ LiftGraphError
 │   ├── GraphError              a graph that cannot be built
 │   └── SchemaRefused           a JSON schema that a model server would not honour in full
 ├── InputError                  fix what was handed in
-│   ├── DatasetError            a line of a dataset: names file, line and field
+│   ├── DatasetError            a line of a dataset: names file, line or row, and field
 │   └── NotFound                an unknown graph, program, dataset or execution
 ├── StorageError                the database: unreachable, too old, gone in the middle
 ├── ProviderError               a language model's server: knows `retryable` and `retry_after_s`
@@ -75,13 +75,17 @@ class InputError(LiftGraphError):
 
 
 class DatasetError(InputError):
-    """A line of a dataset that cannot be used."""
+    """A line of a dataset, or a row where there are no lines, that cannot be used."""
 
-    def __init__(self, message: str, *, file: str, line: int, field: str) -> None:
+    def __init__(
+        self, message: str, *, file: str, line: int, field: str, unit: str = "line"
+    ) -> None:
         self.file = file
         self.line = line
+        """From 1; 0 when it is about the whole file."""
         self.field = field
-        super().__init__(f"{file}, line {line}, field {field}: {message}")
+        place = f"{file}, {unit} {line}" if line else file
+        super().__init__(f"{place}, field {field}: {message}")
 
 
 class NotFound(InputError):

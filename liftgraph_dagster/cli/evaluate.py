@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from liftgraph_dagster.app import LiftGraph
+from liftgraph_dagster.app import Evaluation, LiftGraph
 from liftgraph_dagster.cli.progress import BatchProgress
 from liftgraph_dagster.cli.show import print_evaluations, print_json
 from liftgraph_dagster.errors import InputError
@@ -23,25 +23,58 @@ from liftgraph_dagster.evaluation.dataset import Split
     show_default=True,
     help="The examples to run it on.",
 )
+@click.option(
+    "--dataset", metavar="REF", help="A dataset's name or digest; the graph's own files otherwise."
+)
+@click.option(
+    "--repeats",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Executions of each example, each with a seed of its own.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    help="Of the language model; 0 unless given, for several repeats 0.7.",
+)
+@click.option("--metric", metavar="NAME", help="The metric; the graph's first one otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(graph: str, program: str, split: str, as_json: bool) -> None:
-    """Run a program of GRAPH over a split of its labelled examples and score it.
+def evaluate(
+    graph: str,
+    program: str,
+    split: str,
+    dataset: str | None,
+    repeats: int,
+    temperature: float | None,
+    metric: str | None,
+    as_json: bool,
+) -> None:
+    """Run a program of GRAPH over a split of labelled examples and score it.
 
     What was run before is reused; what was interrupted is resumed.
     """
-    asyncio.run(_evaluate(graph, program, Split(split), as_json))
 
+    async def work() -> Evaluation:
+        async with LiftGraph() as lg:
+            found = await lg.dataset(graph, dataset)
+            examples = found.split(Split(split))
+            if not examples:
+                raise InputError(f"the dataset of {graph!r} has no examples in split {split}")
+            with BatchProgress(len(examples) * repeats) as progress:
+                lg.executor.observers.append(progress.on_event)
+                return await lg.evaluate(
+                    graph,
+                    program=program,
+                    split=Split(split),
+                    dataset=found,
+                    repeats=repeats,
+                    temperature=temperature,
+                    metric=metric,
+                    on_run=progress.on_run,
+                )
 
-async def _evaluate(graph: str, program: str, split: Split, as_json: bool) -> None:
-    async with LiftGraph() as lg:
-        examples = (await lg.dataset(graph)).split(split)
-        if not examples:
-            raise InputError(f"the dataset of {graph!r} has no examples in split {split}")
-        with BatchProgress(len(examples)) as progress:
-            lg.executor.observers.append(progress.on_event)
-            evaluation = await lg.evaluate(
-                graph, program=program, split=split, on_run=progress.on_run
-            )
+    evaluation = asyncio.run(work())
     if as_json:
         print_json(
             {
@@ -49,8 +82,10 @@ async def _evaluate(graph: str, program: str, split: Split, as_json: bool) -> No
                 "program": evaluation.batch.program_name,
                 "program_digest": evaluation.batch.program_digest,
                 "dataset_digest": evaluation.batch.dataset_digest,
-                "split": split.value,
+                "split": split,
                 "model": evaluation.batch.model,
+                "temperature": evaluation.batch.temperature,
+                "repeats": repeats,
                 **vars(evaluation.summary),
                 "scores": [vars(score) for score in evaluation.scores],
             }

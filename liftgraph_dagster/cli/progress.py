@@ -68,5 +68,5 @@ class BatchProgress:
         self._progress.advance(self._task)
         if self._plain and not run.reused:
             status = run.execution.status.value
-            line = f"{self._done}/{self._total}  {run.example.id}  {status}  {run.seconds:.1f} s"
+            line = f"{self._done}/{self._total}  {run.sample}  {status}  {run.seconds:.1f} s"
             self._console.print(line, highlight=False, markup=False)

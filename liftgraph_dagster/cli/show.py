@@ -16,6 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from liftgraph_dagster.app import Evaluation, Result
+from liftgraph_dagster.evaluation.dataset import (
+    Dataset,
+    Difference,
+    Split,
+    StoredDataset,
+    split_of,
+)
+from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.execution.records import EventKind, Execution, NodeEvent, Status, Usage
 from liftgraph_dagster.execution.trace import Trace, TraceLine
 
@@ -140,25 +148,32 @@ def print_execution(trace: Trace, *, as_json: bool) -> None:
 
 
 def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
-    """Print one table: each example under each program, and what they add up to."""
+    """Print one table: each example under each program, repeat by repeat, and what they add up
+    to."""
     out = console()
+    repeats = max(run.repeat for one in evaluations for run in one.batch.runs) + 1
     table = Table(header_style="bold", box=None, pad_edge=False, expand=True)
     table.add_column("example", overflow="ellipsis", no_wrap=True, max_width=26)
     table.add_column("program", overflow="ellipsis", no_wrap=True, max_width=20)
+    if repeats > 1:
+        table.add_column("repeat", justify="right", no_wrap=True)
     table.add_column("outcome", overflow="ellipsis", no_wrap=True, ratio=1)
     table.add_column("status", no_wrap=True)
     for column in ("score", "tokens", "seconds"):
         table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("execution", overflow="fold")
     for example_id, rows in _by_example(evaluations).items():
         for index, (evaluation, run, score) in enumerate(rows):
             table.add_row(
                 example_id if index == 0 else "",
                 evaluation.batch.program_name,
+                *([str(run.repeat)] if repeats > 1 else []),
                 Text(run.headline or (run.failure or "-"), "" if run.succeeded else "red"),
                 Text(run.execution.status.value, _COLOURS[run.execution.status]),
                 _score(score.value),
                 str(run.usage.tokens),
                 f"{run.seconds:.1f}",
+                run.execution.id,
                 end_section=index == len(rows) - 1,
             )
     table.add_section()
@@ -167,6 +182,7 @@ def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
         table.add_row(
             "total",
             evaluation.batch.program_name,
+            *([""] if repeats > 1 else []),
             f"n = {summary.n}, mean of {evaluation.scores[0].metric}",
             f"{summary.failures} failed" if summary.failures else "",
             Text(f"{summary.mean:.3f}", "bold"),
@@ -175,12 +191,86 @@ def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
         )
     out.print(table)
     first = evaluations[0]
+    examples = {run.example.id for run in first.batch.runs}
+    drawn = f" at temperature {first.batch.temperature:g}" if first.batch.temperature else ""
+    times = f"{len(examples)} examples x {repeats} repeats, " if repeats > 1 else ""
     out.print(
-        f"{graph}, model {first.batch.model}, dataset {first.batch.dataset_digest[:12]}, metric "
-        f"{first.scores[0].metric} version {first.scores[0].metric_version}. Scores lie in [0, 1]; "
-        "a failed execution counts as 0.",
+        f"{graph}, {times}model {first.batch.model}{drawn}, dataset {first.batch.dataset_digest[:12]}, "
+        f"metric {first.scores[0].metric} version {first.scores[0].metric_version}. Scores lie in "
+        "[0, 1]; a failed execution counts as 0.",
         style="bright_black",
     )
+
+
+def print_datasets(datasets: Sequence[StoredDataset]) -> None:
+    """Print a line for each dataset."""
+    out = console()
+    if not datasets:
+        out.print("No datasets.")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("name", "graph", "digest", "since"):
+        table.add_column(column, no_wrap=True)
+    for column in ("n", "families", *Split):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in datasets:
+        table.add_row(
+            one.name or "(files)",
+            one.graph,
+            one.digest[:12],
+            one.since.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            str(one.n),
+            str(one.families),
+            *(str(one.splits[split]) for split in Split),
+        )
+    out.print(table)
+
+
+def print_examples(
+    dataset: Dataset,
+    examples: Sequence[Example],
+    *,
+    most: int | None = None,
+    include_sealed: bool = False,
+) -> None:
+    """Print what a dataset consists of, and the first `most` of `examples`, which are some of it.
+    Of sealed ones only the id is printed, unless they are asked for."""
+    out = console()
+    splits = ", ".join(f"{split} {len(dataset.split(split))}" for split in Split)
+    out.print(
+        f"{dataset.graph}  {dataset.digest[:12]}  n = {len(dataset.examples)}, "
+        f"{dataset.families} families; {splits}"
+    )
+    table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
+    table.add_column("id", overflow="fold", max_width=50)
+    table.add_column("family", overflow="ellipsis", no_wrap=True, max_width=24)
+    table.add_column("split", no_wrap=True)
+    for column in ("input", "expected"):
+        table.add_column(column, overflow="ellipsis", no_wrap=True, ratio=1)
+    shown = examples[:most]
+    for example in shown:
+        split = split_of(example.family)
+        seen = include_sealed or split is not Split.SEALED
+        values = (example.input, example.expected) if seen else ()
+        table.add_row(
+            example.id, example.family if seen else "", split.value, *map(_one_line, values)
+        )
+    out.print(table)
+    if len(shown) < len(examples):
+        out.print(f"and {len(examples) - len(shown)} more", style="bright_black")
+
+
+def print_difference(difference: Difference) -> None:
+    """Print a line for each example that was added, removed or changed."""
+    out = console()
+    for example_id in difference.added:
+        out.print(Text(f"+ {example_id}", "green"))
+    for example_id in difference.removed:
+        out.print(Text(f"- {example_id}", "red"))
+    for example_id, fields in difference.changed.items():
+        out.print(Text(f"~ {example_id}  {', '.join(fields)}", "yellow"))
+    counts = (len(difference.added), len(difference.removed), len(difference.changed))
+    out.print("{} added, {} removed, {} changed".format(*counts))
 
 
 def total_usage(history: Sequence[NodeEvent]) -> Usage:
@@ -194,6 +284,11 @@ def _by_example(evaluations: Sequence[Evaluation]) -> dict[str, list[Any]]:
         for run, score in zip(evaluation.batch.runs, evaluation.scores, strict=True):
             rows.setdefault(run.example.id, []).append((evaluation, run, score))
     return rows
+
+
+def _one_line(value: Any) -> Text:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return Text(" ".join(text[:500].split()))
 
 
 def _score(value: float) -> Text:

@@ -1,16 +1,25 @@
 """Running a program over examples: each example is one durable execution.
 
-What has been run before by the same program, graph version and model is reused, what was
-interrupted is resumed. An outage stops the batch, with everything kept; it is never a score.
+An example is run once, or several times: then each repeat is an execution of its own, with a seed
+of its own. What has been run before by the same program, graph version, model and temperature is
+reused, what was interrupted is resumed. An outage stops the batch, with everything kept; it is
+never a score.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from liftgraph_dagster.errors import ExecutionEnded, ExecutionFenced, NodeFailed
+from liftgraph_dagster.errors import (
+    ErrorClass,
+    ExecutionEnded,
+    ExecutionFenced,
+    InputError,
+    NodeFailed,
+)
 from liftgraph_dagster.evaluation.dataset import Dataset
 from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.evaluation.scores import Batch, ExampleRun
@@ -18,7 +27,13 @@ from liftgraph_dagster.execution.ask import Asker
 from liftgraph_dagster.execution.executor import Executor
 from liftgraph_dagster.execution.history import MAIN
 from liftgraph_dagster.execution.program import Program
-from liftgraph_dagster.execution.records import EventKind, Execution, Status, Usage
+from liftgraph_dagster.execution.records import (
+    EventKind,
+    Execution,
+    NodeEvent,
+    Status,
+    Usage,
+)
 from liftgraph_dagster.execution.store import ExecutionFilter
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode
@@ -26,6 +41,46 @@ from liftgraph_dagster.providers.adapter import prompt_version
 
 _ALL = 1_000_000
 _FINISHED = (Status.SUCCEEDED, Status.FAILED)
+_HOTTEST = 2.0
+REPEAT_TEMPERATURE = 0.7
+"""What repeats are sampled at when nobody says otherwise."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the language model's answers are drawn in one execution. A node that sets its own
+    temperature or seed keeps them."""
+
+    temperature: float = 0.0
+    seed: int = 0
+
+
+def sampling_of(execution: Execution) -> Sampling:
+    """Return how an execution draws its answers: as a batch began it, else greedily."""
+    attrs = execution.attrs
+    if {"dataset", "example", "repeat", "temperature"} <= attrs.keys():
+        return Sampling(attrs["temperature"], attrs["repeat"])
+    return Sampling()
+
+
+def check_sampling(repeats: int, temperature: float | None) -> float:
+    """Return the temperature of a batch: 0 unless it is given, for several repeats 0.7.
+
+    Raises InputError for less than one repeat, a temperature out of [0, 2], and several repeats
+    at temperature 0, which would be one answer several times.
+    """
+    if repeats < 1:
+        raise InputError(f"an example is run at least once, not {repeats} times")
+    if temperature is None:
+        return REPEAT_TEMPERATURE if repeats > 1 else 0.0
+    if not 0 <= temperature <= _HOTTEST:
+        raise InputError(f"the temperature lies in [0, {_HOTTEST:g}]; {temperature} does not")
+    if repeats > 1 and temperature == 0:
+        raise InputError(
+            f"{repeats} repeats at temperature 0 would give one answer {repeats} times; give a "
+            f"temperature above 0, for example {REPEAT_TEMPERATURE}"
+        )
+    return temperature
 
 
 class BatchRunner:
@@ -34,7 +89,8 @@ class BatchRunner:
     Args:
         model: name and revision of the language model; part of what makes a run reusable.
         concurrency: executions at the same time.
-        on_run: told of each example when it is done.
+        temperature: of the language model; part of what makes a run reusable.
+        on_run: told of each execution when it is done.
     """
 
     def __init__(
@@ -43,11 +99,13 @@ class BatchRunner:
         *,
         model: str,
         concurrency: int,
+        temperature: float = 0.0,
         on_run: Callable[[ExampleRun], None] | None = None,
     ) -> None:
         self._executor = executor
         self._model = model
         self._concurrency = concurrency
+        self._temperature = temperature
         self._on_run = on_run
 
     async def run(
@@ -56,9 +114,12 @@ class BatchRunner:
         program: Program,
         dataset: Dataset,
         examples: Sequence[Example],
-        asker: Callable[[], Awaitable[Asker]],
+        asker: Callable[[Sampling], Awaitable[Asker]],
+        *,
+        repeats: int = 1,
     ) -> Batch:
-        """Run `program` over `examples` and return what came out, in their order.
+        """Run `program` over `examples`, each `repeats` times, and return what came out, in their
+        order.
 
         Raises what stopped it when that says nothing about the program: a model server or a
         database that is down. Everything done until then is kept and will be reused.
@@ -66,9 +127,9 @@ class BatchRunner:
         known = await self._known(graph, program, dataset)
         slots = asyncio.Semaphore(self._concurrency)
 
-        async def run_one(example: Example) -> ExampleRun:
+        async def run_one(example: Example, repeat: int) -> ExampleRun:
             async with slots:
-                done = await self._run_one(graph, program, dataset, example, known, asker)
+                done = await self._run_one(graph, program, dataset, example, repeat, known, asker)
             if self._on_run is not None:
                 self._on_run(done)
             return done
@@ -76,7 +137,11 @@ class BatchRunner:
         tasks: list[asyncio.Task[ExampleRun]] = []
         try:
             async with asyncio.TaskGroup() as group:
-                tasks += [group.create_task(run_one(example)) for example in examples]
+                tasks += [
+                    group.create_task(run_one(example, repeat))
+                    for example in examples
+                    for repeat in range(repeats)
+                ]
         except ExceptionGroup as exc:
             raise exc.exceptions[0] from None
         return self._batch(graph, program, dataset, [task.result() for task in tasks])
@@ -88,19 +153,29 @@ class BatchRunner:
         dataset: Dataset,
         examples: Sequence[Example],
     ) -> Batch:
-        """Return what `program` has made of `examples` so far, in their order; nothing is run."""
+        """Return what `program` has made of `examples` so far, in their order, all repeats of
+        them; nothing is run."""
         known = await self._known(graph, program, dataset)
+        repeats: dict[str, list[int]] = {}
+        for example_id, repeat in sorted(known):
+            if known[example_id, repeat].status in _FINISHED:
+                repeats.setdefault(example_id, []).append(repeat)
         finished = [
-            (example, known[example.id])
+            (example, repeat, known[example.id, repeat])
             for example in examples
-            if example.id in known and known[example.id].status in _FINISHED
+            for repeat in repeats.get(example.id, ())
         ]
-        runs = [await self._done(graph, *pair, reused=True) for pair in finished]
+        runs = [await self._done(graph, *one, reused=True) for one in finished]
         return self._batch(graph, program, dataset, runs)
 
-    def _conditions(self, dataset: Dataset) -> dict[str, str]:
+    def _conditions(self, dataset: Dataset) -> dict[str, Any]:
         """Return what must be equal, beside graph and program, for a run to be reused."""
-        return {"dataset": dataset.digest, "model": self._model, "prompt": prompt_version()}
+        return {
+            "dataset": dataset.digest,
+            "model": self._model,
+            "prompt": prompt_version(),
+            "temperature": self._temperature,
+        }
 
     def _batch(
         self, graph: Graph[Any], program: Program, dataset: Dataset, runs: Sequence[ExampleRun]
@@ -112,12 +187,13 @@ class BatchRunner:
             dataset_digest=dataset.digest,
             model=self._model,
             runs=tuple(runs),
+            temperature=self._temperature,
         )
 
     async def _known(
         self, graph: Graph[Any], program: Program, dataset: Dataset
-    ) -> dict[str, Execution]:
-        """Return the newest execution of each example that can be reused or resumed."""
+    ) -> dict[tuple[str, int], Execution]:
+        """Return the newest execution of each example and repeat that can be reused or resumed."""
         executions = await self._executor.store.find(
             ExecutionFilter(
                 graph=graph.name,
@@ -128,7 +204,7 @@ class BatchRunner:
             limit=_ALL,
         )
         return {
-            execution.attrs["example"]: execution
+            (execution.attrs["example"], execution.attrs["repeat"]): execution
             for execution in reversed(executions)
             if execution.status is not Status.CANCELLED
         }
@@ -139,21 +215,23 @@ class BatchRunner:
         program: Program,
         dataset: Dataset,
         example: Example,
-        known: dict[str, Execution],
-        asker: Callable[[], Awaitable[Asker]],
+        repeat: int,
+        known: dict[tuple[str, int], Execution],
+        asker: Callable[[Sampling], Awaitable[Asker]],
     ) -> ExampleRun:
-        execution = known.get(example.id)
+        execution = known.get((example.id, repeat))
         if execution and execution.status in _FINISHED:
-            return await self._done(graph, example, execution, reused=True)
+            return await self._done(graph, example, repeat, execution, reused=True)
         if execution is None:
             execution = await self._executor.accept(
                 graph,
                 program.digest,
                 example.input,
-                attrs=self._conditions(dataset) | {"example": example.id},
+                attrs=self._conditions(dataset) | {"example": example.id, "repeat": repeat},
             )
         try:
-            execution = await self._executor.run(graph, execution.id, await asker())
+            answerer = await asker(Sampling(self._temperature, repeat))
+            execution = await self._executor.run(graph, execution.id, answerer)
         except NodeFailed:
             execution = await self._executor.store.get(execution.id)
             if execution.status is not Status.FAILED:
@@ -162,20 +240,25 @@ class BatchRunner:
             execution = await self._executor.store.get(execution.id)
             if not execution.status.ended:
                 raise
-        return await self._done(graph, example, execution, reused=False)
+        return await self._done(graph, example, repeat, execution, reused=False)
 
     async def _done(
-        self, graph: Graph[Any], example: Example, execution: Execution, *, reused: bool
+        self,
+        graph: Graph[Any],
+        example: Example,
+        repeat: int,
+        execution: Execution,
+        *,
+        reused: bool,
     ) -> ExampleRun:
         events = await self._executor.store.history(execution.id)
         nodes = [event for event in events if event.kind is EventKind.NODE]
-        errors = [event.error for event in events if event.error]
-        failure = None
+        failure, failure_class = None, None
         outcome = None
         if execution.status is Status.SUCCEEDED:
             outcome = graph.outcome(decode(graph.state, execution.state))
         else:
-            failure = errors[-1].message if errors else execution.status.value
+            failure, failure_class = _failure(execution, events)
         return ExampleRun(
             example=example,
             execution=execution,
@@ -185,5 +268,17 @@ class BatchRunner:
             seconds=sum(event.duration_s for event in nodes if event.branch == MAIN),
             nodes=len(nodes),
             failure=failure,
+            failure_class=failure_class,
+            repeat=repeat,
             reused=reused,
         )
+
+
+def _failure(execution: Execution, events: Sequence[NodeEvent]) -> tuple[str, ErrorClass]:
+    """Return why an execution has no outcome, and the class of that."""
+    if execution.status is Status.CANCELLED:
+        return execution.status.value, ErrorClass.CANCELLED
+    errors = [event.error for event in events if event.error]
+    if errors:
+        return errors[-1].message, errors[-1].error_class
+    return execution.status.value, ErrorClass.UNKNOWN

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -26,6 +28,10 @@ class Split(StrEnum):
 
 _SHARES = ((Split.TRAIN, 0.33), (Split.DEV, 0.60), (Split.SEALED, 1.0))
 """Upper ends of the splits' shares of the families."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DIGEST = re.compile(r"[0-9a-f]{6,64}")
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,11 @@ class Dataset:
         """Return the examples that may be looked at without a plan: train and dev."""
         return tuple(e for e in self.examples if split_of(e.family) is not Split.SEALED)
 
+    def with_example(self, example: Example) -> Dataset:
+        """Return a copy with `example`, instead of the one of its id if there is one."""
+        others = tuple(other for other in self.examples if other.id != example.id)
+        return Dataset(self.graph, (*others, example))
+
     def pick(self, ids: Iterable[str]) -> tuple[Example, ...]:
         """Return the examples with these ids, in that order. Raises NotFound for an unknown id
         and InputError for a sealed one."""
@@ -65,6 +76,62 @@ class Dataset:
             picked.append(by_id[example_id])
         refuse_sealed(picked)
         return tuple(picked)
+
+
+@dataclass(frozen=True)
+class StoredDataset:
+    """What lists say about a dataset of the database."""
+
+    digest: str
+    graph: str
+    name: str | None
+    """None for the examples of the graph's own files."""
+    number: int | None
+    """How often the name has moved, from 1."""
+    n: int
+    families: int
+    splits: Mapping[Split, int]
+    """Number of examples."""
+    since: dt.datetime
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changed between two datasets, by id of the examples."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: Mapping[str, tuple[str, ...]]
+    """The fields of the example that differ."""
+
+
+def differences(before: Dataset, after: Dataset) -> Difference:
+    """Return what changed from `before` to `after`, in the order of the ids."""
+    old = {example.id: example.model_dump(mode="json") for example in before.examples}
+    new = {example.id: example.model_dump(mode="json") for example in after.examples}
+    fields = {
+        id: tuple(name for name in Example.model_fields if _differs(old[id], new[id], name))
+        for id in sorted(old.keys() & new.keys())
+    }
+    return Difference(
+        added=tuple(sorted(new.keys() - old.keys())),
+        removed=tuple(sorted(old.keys() - new.keys())),
+        changed={id: names for id, names in fields.items() if names},
+    )
+
+
+def check_dataset_name(name: str) -> None:
+    """Raise InputError for a name that a dataset cannot bear."""
+    if not _NAME.fullmatch(name) or is_digest(name):
+        raise InputError(
+            f"{name!r} cannot be the name of a dataset: it takes 1 to 64 letters, digits, '.', '_' "
+            "or '-', the first one a letter or digit, and must not look like a digest"
+        )
+
+
+def is_digest(reference: str) -> bool:
+    """Return True for a text that is a dataset's digest, or the beginning of one."""
+    return _DIGEST.fullmatch(reference) is not None
 
 
 def split_of(family: str) -> Split:
@@ -82,3 +149,8 @@ def refuse_sealed(examples: Sequence[Example]) -> None:
                 f"example {example.id!r} is sealed: it is opened only by a registered comparison, "
                 "so that a verdict on it can be trusted. Use --split train or --split dev"
             )
+
+
+def _differs(one: Mapping[str, object], other: Mapping[str, object], field: str) -> bool:
+    """Return True when a field of two examples is not the same JSON: 1 is not 1.0 nor true."""
+    return digest(one.get(field)) != digest(other.get(field))

@@ -7,8 +7,7 @@ line and field; nothing has been stored then.
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +15,8 @@ from typing import Annotated, Any
 import pydantic
 
 from liftgraph_dagster.errors import DatasetError, InputError
+from liftgraph_dagster.evaluation.rows import Place, json_lines
+from liftgraph_dagster.graph.digest import canonical_json
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import refuse_surrogates
 
@@ -57,6 +58,16 @@ class Example(pydantic.BaseModel):
     labelled_by: tuple[Label, ...] = pydantic.Field(min_length=1)
     difficulty: int | None = pydantic.Field(None, ge=1, le=5)
     """From 1 (trivial) to 5, when the author gave one."""
+    source: str | None = None
+    """What it was made of, when that is known: `execution ID`."""
+
+    @pydantic.model_serializer(mode="wrap")
+    def _without_unknown_source(self, dump: pydantic.SerializerFunctionWrapHandler) -> Any:
+        """Leave an unknown source out, so that it changes no digest."""
+        fields = dump(self)
+        if self.source is None:
+            fields.pop("source", None)
+        return fields
 
 
 def read_examples(graph: Graph[Any], files: Iterable[Path]) -> list[Example]:
@@ -64,64 +75,48 @@ def read_examples(graph: Graph[Any], files: Iterable[Path]) -> list[Example]:
 
     Raises DatasetError for the first line that cannot be used.
     """
+    rows = (row for file in files for row in json_lines(file))
+    return checked_examples(graph, ((row.place, row.value) for row in rows))
+
+
+def checked_examples(graph: Graph[Any], rows: Iterable[tuple[Place, Any]]) -> list[Example]:
+    """Return the examples that `rows` hold, as objects or as Examples, each checked against what
+    `graph` takes and expects.
+
+    Raises DatasetError for the first row that cannot be used, or has the id of an earlier one.
+    """
     examples: dict[str, Example] = {}
-    for file in files:
-        for number, line in _lines(file):
-            example = _example(file, number, line)
-            _check(graph, file, number, example)
-            if example.id in examples:
-                raise _error(file, number, "id", f"{example.id!r} stands in an earlier line too")
-            examples[example.id] = example
+    for place, raw in rows:
+        try:
+            example = Example.model_validate(raw)
+        except pydantic.ValidationError as exc:
+            raise _invalid(place, "", exc) from exc
+        _check(graph, place, example)
+        if example.id in examples:
+            raise place.error("id", f"{example.id!r} stands in an earlier {place.unit} too")
+        examples[example.id] = example
     return list(examples.values())
 
 
-def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+def _check(graph: Graph[Any], place: Place, example: Example) -> None:
+    for field, value in (("input", example.input), ("expected", example.expected)):
+        try:
+            refuse_surrogates(value, field)
+            canonical_json(value)
+        except (InputError, ValueError, TypeError, RecursionError) as exc:
+            raise place.error(field, str(exc)) from exc
     try:
-        content = file.read_bytes()
-    except OSError as exc:
-        raise _error(file, 0, "-", f"the file cannot be read: {exc.strerror}") from exc
-    for number, line in enumerate(content.splitlines(), 1):
-        if line.strip():
-            yield number, line
-
-
-def _example(file: Path, number: int, line: bytes) -> Example:
-    try:
-        raw = json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as exc:
-        raise _error(file, number, "-", f"not JSON: {exc}") from exc
-    try:
-        return Example.model_validate(raw)
-    except pydantic.ValidationError as exc:
-        raise _invalid(file, number, "", exc) from exc
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no value of JSON")
-
-
-def _check(graph: Graph[Any], file: Path, number: int, example: Example) -> None:
-    try:
-        refuse_surrogates(example.input, "input")
         graph.begin(example.input)
     except Exception as exc:
-        raise _error(file, number, "input", str(exc)) from exc
-    try:
-        refuse_surrogates(example.expected, "expected")
-    except InputError as exc:
-        raise _error(file, number, "expected", str(exc)) from exc
+        raise place.error("input", str(exc)) from exc
     if graph.expected is not None:
         try:
             graph.expected.model_validate(example.expected)
         except pydantic.ValidationError as exc:
-            raise _invalid(file, number, "expected.", exc) from exc
+            raise _invalid(place, "expected.", exc) from exc
 
 
-def _invalid(file: Path, number: int, prefix: str, exc: pydantic.ValidationError) -> DatasetError:
+def _invalid(place: Place, prefix: str, exc: pydantic.ValidationError) -> DatasetError:
     problem = exc.errors(include_url=False, include_input=False)[0]
     field = prefix + ".".join(str(part) for part in problem["loc"])
-    return _error(file, number, field or "-", problem["msg"])
-
-
-def _error(file: Path, number: int, field: str, message: str) -> DatasetError:
-    return DatasetError(message, file=file.name, line=number, field=field)
+    return place.error(field or "-", problem["msg"])

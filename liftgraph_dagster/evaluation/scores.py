@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from liftgraph_dagster.errors import ErrorClass
 from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.evaluation.metric import Metric, apply_metric
 from liftgraph_dagster.execution.records import Execution, ExecutionId, Status, Usage
@@ -29,6 +30,7 @@ class Score:
     feedback: str = ""
     failure: str | None = None
     """Why there is no outcome; None when there is one."""
+    failure_class: ErrorClass | None = None
     repeat: int = 0
 
 
@@ -47,8 +49,16 @@ class ExampleRun:
     """From the first node to the last, waiting included."""
     nodes: int
     failure: str | None = None
+    failure_class: ErrorClass | None = None
+    repeat: int = 0
+    """From 0: which of the executions of this example it is."""
     reused: bool = False
     """True when it had been run before, by the same program, graph version and model."""
+
+    @property
+    def sample(self) -> str:
+        """Id of example and repeat together; the example's own for the first."""
+        return f"{self.example.id}#{self.repeat}" if self.repeat else self.example.id
 
     @property
     def succeeded(self) -> bool:
@@ -66,6 +76,8 @@ class Batch:
     dataset_digest: str
     model: str
     runs: tuple[ExampleRun, ...]
+    """In the order of the examples; the repeats of one follow each other."""
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,4 +132,6 @@ def _score(batch: Batch, run: ExampleRun, metric: Metric) -> Score:
         value=float(scored.value) if scored else 0.0,
         feedback=scored.feedback if scored else "",
         failure=run.failure,
+        failure_class=run.failure_class,
+        repeat=run.repeat,
     )

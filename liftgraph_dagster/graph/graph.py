@@ -62,6 +62,7 @@ class Graph(Generic[StateT]):
         sample: ids of the examples for a first look at the graph, a dozen or so.
         metric: scores an outcome against an example: a function `(example, outcome, trace=None)`
             that returns a number in [0, 1], or a `Metric`; see `evaluation.metric`.
+        metrics: further ones, which an evaluation uses when it is asked for them by name.
         programs: named demonstrations for the nodes. `baseline` is the program that runs when
             nothing else is asked for; without one it is the signatures as they stand.
         candidates: state fields that hold `Candidates`.
@@ -85,6 +86,7 @@ class Graph(Generic[StateT]):
         expected: type[pydantic.BaseModel] | None = None,
         sample: Sequence[str] = (),
         metric: Any = None,
+        metrics: Sequence[Any] = (),
         programs: Mapping[str, Demos] | None = None,
         candidates: Sequence[str] = (),
         attrs: Callable[[StateT], Mapping[str, Any]] | None = None,
@@ -102,6 +104,7 @@ class Graph(Generic[StateT]):
         self.expected = expected
         self.sample = tuple(sample)
         self.metric = metric
+        self.metrics = tuple(metrics)
         self.programs: Mapping[str, Demos] = {"baseline": {}} | dict(programs or {})
         self.candidates = tuple(candidates)
         self.attrs = attrs

@@ -10,6 +10,7 @@ import pytest
 from liftgraph_dagster.app import Evaluation, Result
 from liftgraph_dagster.cli import show
 from liftgraph_dagster.errors import ErrorClass
+from liftgraph_dagster.evaluation.dataset import Dataset, Difference
 from liftgraph_dagster.evaluation.metric import as_metric
 from liftgraph_dagster.evaluation.scores import Batch, ExampleRun, score_batch, summarize
 from liftgraph_dagster.execution.records import EventKind, Next, NodeError, NodeEvent, Status
@@ -229,12 +230,29 @@ def test_a_table_of_scores_has_each_example_under_each_program(capsys: Capture) 
     show.print_evaluations("tickets", evaluations)
 
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    ids = [run.execution.id for one in evaluations for run in one.batch.runs]
     assert rows[1:5] == [
-        "billing-1 zero_shot to accounts succeeded 0.000 12 1.5",
-        "baseline to accounts succeeded 1.000 12 1.5",
-        "password-1 zero_shot no JSON failed 0.000 12 1.5",
-        "baseline to accounts succeeded 0.000 12 1.5",
+        f"billing-1 zero_shot to accounts succeeded 0.000 12 1.5 {ids[0]}",
+        f"baseline to accounts succeeded 1.000 12 1.5 {ids[2]}",
+        f"password-1 zero_shot no JSON failed 0.000 12 1.5 {ids[1]}",
+        f"baseline to accounts succeeded 0.000 12 1.5 {ids[3]}",
     ]
+
+
+def test_a_table_of_repeats_has_a_line_for_each_and_counts_the_examples(capsys: Capture) -> None:
+    runs = [make_run(id, repeat=n) for id in ("billing-1", "billing-2") for n in range(2)]
+
+    show.print_evaluations("tickets", [make_evaluation("baseline", *runs)])
+
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert [row.rpartition(" ")[0] for row in rows[1:5]] == [
+        "billing-1 baseline 0 to accounts succeeded 1.000 12 1.5",
+        "baseline 1 to accounts succeeded 1.000 12 1.5",
+        "billing-2 baseline 0 to accounts succeeded 1.000 12 1.5",
+        "baseline 1 to accounts succeeded 1.000 12 1.5",
+    ]
+    assert rows[5].startswith("total baseline n = 4, mean of route_is_right 1.000")
+    assert rows[6].startswith("tickets, 2 examples x 2 repeats, model scripted, dataset")
 
 
 def test_a_table_of_scores_ends_with_totals_and_what_they_are_of(capsys: Capture) -> None:
@@ -256,3 +274,65 @@ def test_names_in_a_table_are_printed_as_they_are(capsys: Capture) -> None:
     row = capsys.readouterr().out.splitlines()[1]
     assert row.split()[:2] == [name, "p[dim]"]
     assert ODD in row
+
+
+def labelled(*ids: str) -> Dataset:
+    return Dataset("tickets", tuple(make_example(id) for id in ids))
+
+
+def test_of_a_sealed_example_only_the_id_is_printed(capsys: Capture) -> None:
+    dataset = labelled("billing-1", "outage-1")
+
+    show.print_examples(dataset, dataset.examples)
+
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        f"tickets {dataset.digest[:12]} n = 2, 2 families; train 1, dev 0, sealed 1",
+        "id family split input expected",
+        "billing-1 billing train I was charged twice. accounts",
+        "outage-1 sealed",
+    ]
+
+
+def test_sealed_examples_are_printed_when_they_are_asked_for(capsys: Capture) -> None:
+    dataset = labelled("outage-1")
+
+    show.print_examples(dataset, dataset.examples, include_sealed=True)
+
+    assert "outage-1" in (out := capsys.readouterr().out)
+    assert "The page does not load." in out
+
+
+def test_more_examples_than_are_wanted_are_counted(capsys: Capture) -> None:
+    dataset = labelled("billing-1", "billing-2", "password-1")
+
+    show.print_examples(dataset, dataset.examples, most=1)
+
+    out = capsys.readouterr().out
+    assert "billing-2" not in out
+    assert out.splitlines()[-1] == "and 2 more"
+
+
+def test_what_an_example_holds_is_printed_as_it_stands_on_one_line(capsys: Capture) -> None:
+    example = make_example(input=f"{ODD}\n  two", expected={"a": [1, "é"]})
+
+    show.print_examples(Dataset("tickets", (example,)), [example])
+
+    assert " ".join(capsys.readouterr().out.splitlines()[2].split()) == (
+        f'billing-1 billing train {ODD} two {{"a": [1, "é"]}}'
+    )
+
+
+def test_a_difference_names_examples_and_fields(capsys: Capture) -> None:
+    show.print_difference(Difference(("new",), ("old-1", "old-2"), {"x[b]": ("input", "family")}))
+
+    assert capsys.readouterr().out.splitlines() == [
+        "+ new", "- old-1", "- old-2", "~ x[b]  input, family",
+        "1 added, 2 removed, 1 changed",
+    ]  # fmt: skip
+
+
+def test_no_datasets_is_said(capsys: Capture) -> None:
+    show.print_datasets([])
+
+    assert capsys.readouterr().out == "No datasets.\n"

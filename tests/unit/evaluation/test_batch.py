@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from liftgraph_dagster.errors import ErrorClass, NodeFailed, ProviderError
-from liftgraph_dagster.evaluation.batch import BatchRunner
+from liftgraph_dagster.evaluation.batch import BatchRunner, Sampling
 from liftgraph_dagster.evaluation.dataset import Dataset
 from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.evaluation.scores import Batch, ExampleRun
@@ -39,6 +39,8 @@ class Bench:
         self.dataset = Dataset("tickets", EXAMPLES)
         self.model = "scripted"
         self.concurrency = 4
+        self.repeats = 1
+        self.temperature = 0.0
         self.seen: list[ExampleRun] = []
 
     def runner(self) -> BatchRunner:
@@ -46,15 +48,19 @@ class Bench:
             self.executor,
             model=self.model,
             concurrency=self.concurrency,
+            temperature=self.temperature,
             on_run=self.seen.append,
         )
 
     async def run(self) -> Batch:
-        async def asker() -> Asker:
-            return Asker(self.graph, self.program, language_model(self.provider))
+        async def asker(sampling: Sampling) -> Asker:
+            lm = language_model(self.provider, **vars(sampling))
+            return Asker(self.graph, self.program, lm)
 
         examples = self.dataset.examples
-        return await self.runner().run(self.graph, self.program, self.dataset, examples, asker)
+        return await self.runner().run(
+            self.graph, self.program, self.dataset, examples, asker, repeats=self.repeats
+        )
 
     async def stored(self, *examples: Example) -> Batch:
         return await self.runner().stored(

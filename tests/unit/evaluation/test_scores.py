@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from liftgraph_dagster.errors import ConfigurationError
+from liftgraph_dagster.errors import ConfigurationError, ErrorClass
 from liftgraph_dagster.evaluation.metric import Scored, as_metric
 from liftgraph_dagster.evaluation.scores import Batch, ExampleRun, score_batch, summarize
 from liftgraph_dagster.execution.records import Status
@@ -22,7 +22,11 @@ class Halves:
 
 def failed_run(id: str, status: Status = Status.FAILED) -> ExampleRun:
     return make_run(
-        id, execution=make_execution(status), outcome=None, failure="the answer is no JSON"
+        id,
+        execution=make_execution(status),
+        outcome=None,
+        failure="the answer is no JSON",
+        failure_class=ErrorClass.VALIDATION,
     )
 
 
@@ -48,6 +52,7 @@ def test_a_score_says_what_was_scored_and_by_what() -> None:
         "value": 0.5,
         "feedback": "accounts for billing-1",
         "failure": None,
+        "failure_class": None,
         "repeat": 0,
     }
 
@@ -65,6 +70,23 @@ def test_a_run_without_outcome_scores_0_and_says_why(status: Status) -> None:
     score = score_batch(make_batch(failed_run("billing-1", status)), Halves())[0]
 
     assert (score.value, score.feedback, score.failure) == (0.0, "", "the answer is no JSON")
+
+
+def test_a_failure_keeps_its_class() -> None:
+    score = score_batch(make_batch(failed_run("billing-1")), Halves())[0]
+
+    assert score.failure_class is ErrorClass.VALIDATION
+
+
+def test_repeats_of_an_example_are_scored_one_by_one() -> None:
+    runs = [make_run("billing-1", repeat=repeat) for repeat in range(3)]
+
+    scores = score_batch(make_batch(*runs), Halves())
+
+    assert [(score.example_id, score.repeat) for score in scores] == [
+        ("billing-1", 0), ("billing-1", 1), ("billing-1", 2),
+    ]  # fmt: skip
+    assert [run.sample for run in runs] == ["billing-1", "billing-1#1", "billing-1#2"]
 
 
 def test_a_run_without_outcome_is_not_shown_to_the_metric() -> None:
