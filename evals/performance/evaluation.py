@@ -77,7 +77,7 @@ def start(text: str) -> Ticket:
     return Ticket(text=text)
 
 
-def is_right(example: Example, outcome: str, trace: object = None) -> float:
+def is_right(example: Example, outcome: str, _: object = None) -> float:
     return float(outcome == example.expected)
 
 

@@ -196,8 +196,8 @@ def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
     times = f"{len(examples)} examples x {repeats} repeats, " if repeats > 1 else ""
     out.print(
         f"{graph}, {times}model {first.batch.model}{drawn}, dataset "
-        f"{first.batch.dataset_digest[:12]}, metric {first.scores[0].metric} version {first.scores[0].metric_version}. Scores lie in "
-        "[0, 1]; a failed execution counts as 0.",
+        f"{first.batch.dataset_digest[:12]}, metric {first.scores[0].metric} version "
+        f"{first.scores[0].metric_version}. Scores lie in [0, 1]; a failed execution counts as 0.",
         style="bright_black",
     )
 

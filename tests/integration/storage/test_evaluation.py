@@ -1,14 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import pytest
 
-from liftgraph_dagster.errors import LiftGraphError
-from liftgraph_dagster.evaluation.dataset import Dataset, split_of
+from liftgraph_dagster.errors import (
+    ErrorClass,
+    InputError,
+    LiftGraphError,
+    NotFound,
+    StorageError,
+)
+from liftgraph_dagster.evaluation.dataset import Dataset, Split, split_of
 from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.evaluation.metric import Metric, as_metric
 from liftgraph_dagster.evaluation.scores import Score
@@ -124,11 +131,12 @@ async def test_two_datasets_may_share_examples(
     [
         {},
         {"value": 0.0, "failure": "ünï\0🙂", "feedback": "two\nlines"},
+        {"value": 0.0, "failure": "late", "failure_class": ErrorClass.TIMEOUT},
         {"value": 1.0, "failure": "", "feedback": "\0"},
         {"value": 1 / 3, "feedback": "x" * 2**20, "repeat": 7},
         {"program_name": "tuned", "family": "ünï"},
     ],
-    ids=["plain", "failure", "empty failure", "1 MB of feedback", "names"],
+    ids=["plain", "failure", "class of a failure", "empty failure", "1 MB of feedback", "names"],
 )
 async def test_a_score_comes_back_as_it_was(
     changes: dict[str, Any], store: PostgresEvaluationStore, emptied: Database
@@ -161,8 +169,14 @@ async def test_no_scores_can_be_saved(store: PostgresEvaluationStore) -> None:
 async def test_a_score_of_the_same_execution_and_metric_replaces_the_older(
     store: PostgresEvaluationStore, emptied: Database
 ) -> None:
-    older = await score(emptied, value=0.0, failure="no answer", feedback="none")
-    newer = replace(older, value=1.0, failure=None, feedback="right")
+    older = await score(
+        emptied,
+        value=0.0,
+        failure="no answer",
+        failure_class=ErrorClass.VALIDATION,
+        feedback="none",
+    )
+    newer = replace(older, value=1.0, failure=None, failure_class=None, feedback="right")
     await store.save([older])
     await store.save([newer])
 
@@ -219,3 +233,133 @@ async def test_a_value_out_of_range_stores_no_score_of_the_batch(
         await store.save([good, bad])
 
     assert await scores(store) == []
+
+
+def dataset(*ids: str, graph: str = "tickets") -> Dataset:
+    return Dataset(graph, tuple(make_example(id) for id in ids))
+
+
+def becomes(after: Dataset) -> Callable[[Dataset | None], Dataset]:
+    return lambda _: after
+
+
+async def test_a_dataset_comes_back_as_it_was(store: PostgresEvaluationStore) -> None:
+    examples = (
+        make_example(input="ünï\0🙂", expected={"n": 10**30, "zero": -0.0}, source="execution 7"),
+        make_example("outage-1", input="x" * 2**20, difficulty=3),
+    )
+    await store.save_dataset(Dataset("tickets", examples))
+
+    back = await store.get_dataset(Dataset("tickets", examples).digest)
+
+    assert back == Dataset("tickets", examples)
+
+
+async def test_a_dataset_that_is_there_in_part_is_not_taken_for_the_whole(
+    store: PostgresEvaluationStore, emptied: Database
+) -> None:
+    async with emptied.connection() as connection:
+        await connection.execute("DELETE FROM examples WHERE id = 'billing-1'")
+
+    with pytest.raises(StorageError, match="in part only"):
+        await store.get_dataset(DATASET.digest)
+
+
+async def test_an_unknown_dataset_is_named(store: PostgresEvaluationStore) -> None:
+    for reference in ("letters", "0" * 64, "", "ünï"):
+        with pytest.raises(NotFound, match="there is no dataset"):
+            await store.find_dataset(reference)
+
+
+async def test_a_name_stands_for_the_dataset_it_moved_to_last(
+    store: PostgresEvaluationStore,
+) -> None:
+    first, second = dataset("billing-1"), dataset("billing-1", "outage-1")
+
+    moves = [await store.move_name("tickets", "smoke", becomes(one)) for one in (first, second)]
+
+    assert moves == [(None, first), (first, second)]
+    assert await store.find_dataset("smoke") == second
+
+
+async def test_what_a_name_stood_for_is_kept_under_its_digest(
+    store: PostgresEvaluationStore,
+) -> None:
+    first = dataset("billing-1")
+    for one in (first, dataset("outage-1")):
+        await store.move_name("tickets", "smoke", becomes(one))
+
+    assert await store.find_dataset(first.digest) == first
+    assert await store.find_dataset(first.digest[:8]) == first
+
+
+async def test_a_name_may_go_back(store: PostgresEvaluationStore) -> None:
+    first, second = dataset("billing-1"), dataset("outage-1")
+    for one in (first, second, first):
+        await store.move_name("tickets", "smoke", becomes(one))
+
+    assert await store.find_dataset("smoke") == first
+
+
+async def test_a_name_that_does_not_move_is_not_counted(store: PostgresEvaluationStore) -> None:
+    for _ in range(2):
+        await store.move_name("tickets", "smoke", becomes(dataset("billing-1")))
+
+    [entry, _] = await store.list_datasets()
+    assert (entry.name, entry.number) == ("smoke", 1)
+
+
+async def test_of_two_that_move_a_name_at_once_neither_is_lost(
+    store: PostgresEvaluationStore,
+) -> None:
+    ids = [f"new-{number}" for number in range(8)]
+
+    def add(id: str) -> Callable[[Dataset | None], Dataset]:
+        return lambda before: (before or dataset()).with_example(make_example(id=id))
+
+    await asyncio.gather(*(store.move_name("tickets", "smoke", add(id)) for id in ids))
+
+    found = await store.find_dataset("smoke")
+    assert sorted(example.id for example in found.examples) == ids
+
+
+async def test_a_name_belongs_to_a_graph(store: PostgresEvaluationStore) -> None:
+    mine, other = dataset("billing-1"), dataset("billing-1", graph="letters")
+    for one in (mine, other):
+        await store.move_name(one.graph, "smoke", becomes(one))
+
+    assert await store.find_dataset("smoke", "letters") == other
+    with pytest.raises(InputError, match="of the graphs letters, tickets; add --graph"):
+        await store.find_dataset("smoke")
+    with pytest.raises(NotFound, match="of graph 'paint'"):
+        await store.find_dataset("smoke", "paint")
+
+
+async def test_the_beginning_of_several_digests_is_refused(
+    store: PostgresEvaluationStore, emptied: Database
+) -> None:
+    async with emptied.connection() as connection:
+        for end in "ab":
+            await connection.execute(
+                "INSERT INTO datasets (digest, graph, n, families) VALUES ($1, 'tickets', 0, 0)",
+                "123456" + end * 58,
+            )
+
+    with pytest.raises(InputError, match="give more of the digest"):
+        await store.find_dataset("123456")
+
+
+async def test_a_list_has_what_names_stand_for_and_what_never_had_one(
+    store: PostgresEvaluationStore,
+) -> None:
+    newest = dataset("billing-1", "outage-1")
+    for one in (dataset("billing-1"), newest):
+        await store.move_name("tickets", "smoke", becomes(one))
+
+    named, unnamed = await store.list_datasets("tickets")
+
+    assert (named.name, named.number, named.digest) == ("smoke", 2, newest.digest)
+    assert (named.n, named.families) == (2, 2)
+    assert named.splits == {Split.TRAIN: 1, Split.DEV: 0, Split.SEALED: 1}
+    assert (unnamed.name, unnamed.digest) == (None, DATASET.digest)
+    assert await store.list_datasets("letters") == []

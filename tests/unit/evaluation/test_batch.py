@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
-from liftgraph_dagster.errors import ErrorClass, NodeFailed, ProviderError
-from liftgraph_dagster.evaluation.batch import BatchRunner, Sampling
+from liftgraph_dagster.errors import ErrorClass, InputError, NodeFailed, ProviderError
+from liftgraph_dagster.evaluation.batch import (
+    BatchRunner,
+    Sampling,
+    check_sampling,
+    sampling_of,
+)
 from liftgraph_dagster.evaluation.dataset import Dataset
 from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.evaluation.scores import Batch, ExampleRun
@@ -140,13 +145,14 @@ class Route(tickets.Route):
     "changes",
     [
         {"model": "scripted-2"},
+        {"temperature": 0.5},
         {"program": Program("tickets", {"Classify": {"self": {"instructions": "Guess."}}})},
         {"dataset": Dataset("tickets", (*EXAMPLES[:2], make_example("password-1", difficulty=1)))},
         {"graph": tickets_graph(nodes=[tickets.Classify, Route])},
     ],
-    ids=["model", "program", "dataset", "graph"],
+    ids=["model", "temperature", "program", "dataset", "graph"],
 )
-async def test_another_model_program_dataset_or_graph_is_not_answered_by_old_runs(
+async def test_another_model_temperature_program_dataset_or_graph_is_not_answered_by_old_runs(
     changes: dict[str, Any],
 ) -> None:
     bench = Bench()
@@ -169,6 +175,7 @@ async def test_a_wrong_answer_is_a_failure_of_the_program_and_is_not_run_again()
         Status.SUCCEEDED, Status.FAILED, Status.SUCCEEDED,
     ]  # fmt: skip
     assert "does not match its schema" in (second.runs[1].failure or "")
+    assert second.runs[1].failure_class is ErrorClass.VALIDATION
     assert (second.runs[1].outcome, second.runs[1].headline) == (None, "")
     assert len(bench.provider.requests) == requests
 
@@ -269,6 +276,7 @@ async def test_an_execution_that_somebody_cancels_does_not_stop_the_others() -> 
 
     assert [run.succeeded for run in batch.runs] == [True, False, True]
     assert batch.runs[1].failure == "cancelled"
+    assert batch.runs[1].failure_class is ErrorClass.CANCELLED
 
 
 @pytest.mark.parametrize("concurrency", [1, 2])
@@ -338,3 +346,123 @@ async def test_of_two_runs_of_one_example_the_newer_counts() -> None:
     batch = await bench.stored()
 
     assert batch.runs[0].execution.id == newer.id
+
+
+def repeated(provider: ScriptedProvider | None = None, repeats: int = 3) -> Bench:
+    """Return a bench that runs each example several times."""
+    bench = Bench(provider)
+    bench.repeats, bench.temperature = repeats, 0.7
+    return bench
+
+
+async def test_each_repeat_is_an_execution_of_its_own() -> None:
+    batch = await repeated().run()
+
+    assert [(run.example.id, run.repeat) for run in batch.runs] == [
+        (example.id, repeat) for example in EXAMPLES for repeat in range(3)
+    ]
+    assert [run.execution.attrs["repeat"] for run in batch.runs] == [0, 1, 2] * 3
+    assert len(set(ids(batch))) == 9
+    assert batch.temperature == 0.7
+
+
+async def test_the_calls_of_each_repeat_have_a_seed_of_their_own() -> None:
+    bench = repeated()
+
+    await bench.run()
+
+    asked = {
+        (request.messages[-1].content, request.seed, request.temperature)
+        for request in bench.provider.requests
+    }
+    texts = {f"text: {example.input}" for example in EXAMPLES}
+    assert asked == {(text, seed, 0.7) for text in texts for seed in range(3)}
+
+
+async def test_more_repeats_add_to_those_there_are() -> None:
+    bench = repeated(repeats=2)
+    first = await bench.run()
+    bench.provider.requests.clear()
+    bench.repeats = 3
+
+    second = await bench.run()
+
+    assert [run.reused for run in second.runs] == [True, True, False] * 3
+    assert set(ids(first)) < set(ids(second))
+    assert len(bench.provider.requests) == 3
+
+
+async def test_repeats_are_resumed_one_by_one() -> None:
+    bench = repeated(failing_for("receipt", down()))
+    bench.concurrency = 1
+    with pytest.raises(NodeFailed):
+        await bench.run()
+    begun = {one.id for one in await bench.store.find(ExecutionFilter(), limit=100)}
+    bench.provider = topic_provider()
+
+    batch = await bench.run()
+
+    assert [run.reused for run in batch.runs] == [True] * 3 + [False] * 6
+    assert begun <= set(ids(batch))
+    assert len(bench.provider.requests) == 6
+
+
+async def test_a_repeat_that_fails_leaves_the_others_alone() -> None:
+    def script(request: Any) -> Answer:
+        wrong = request.seed == 1 and "receipt" in request.messages[-1].content
+        return {"topic": 7 if wrong else "billing"}
+
+    batch = await repeated(ScriptedProvider(script)).run()
+
+    assert [run.sample for run in batch.runs if not run.succeeded] == ["billing-2#1"]
+
+
+async def test_stored_returns_all_repeats_in_order() -> None:
+    bench = repeated()
+    batch = await bench.run()
+
+    stored = await bench.stored(EXAMPLES[1])
+
+    assert ids(stored) == ids(batch)[3:6]
+
+
+async def test_an_execution_says_how_its_answers_are_drawn() -> None:
+    """Whoever resumes it later, by its id alone, draws them in the same way."""
+    batch = await repeated().run()
+
+    assert [sampling_of(run.execution) for run in batch.runs[:3]] == [
+        Sampling(0.7, seed) for seed in range(3)
+    ]
+
+
+async def test_attributes_of_a_graph_are_not_taken_for_a_sampling() -> None:
+    bench = Bench()
+    attrs = {"temperature": 36.6, "repeat": "often"}
+    execution = await bench.executor.accept(GRAPH, "program", "text", attrs=attrs)
+
+    assert sampling_of(execution) == Sampling(0.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("repeats", "temperature", "drawn"),
+    [(1, None, 0.0), (2, None, 0.7), (1, 0.0, 0.0), (1, 1.5, 1.5), (3, 0.1, 0.1), (1, 2.0, 2.0)],
+)
+def test_the_temperature_of_a_batch(repeats: int, temperature: float | None, drawn: float) -> None:
+    assert check_sampling(repeats, temperature) == drawn
+
+
+@pytest.mark.parametrize(
+    ("repeats", "temperature", "says"),
+    [
+        (0, None, "at least once"),
+        (2, 0.0, "would give one answer 2 times"),
+        (1, -0.1, "lies in"),
+        (1, 2.1, "lies in"),
+        (1, float("nan"), "lies in"),
+    ],
+)
+def test_repeats_that_would_say_nothing_are_refused(
+    repeats: int, temperature: float, says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        check_sampling(repeats, temperature)

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liftgraph_dagster.errors import InputError, NotFound
-from liftgraph_dagster.evaluation.dataset import Dataset, Split, refuse_sealed, split_of
+from liftgraph_dagster.evaluation.dataset import (
+    Dataset,
+    Split,
+    check_dataset_name,
+    differences,
+    is_digest,
+    refuse_sealed,
+    split_of,
+)
 from liftgraph_dagster.evaluation.example import read_examples
 from tests.factories import TICKETS, example_line, make_example, tickets_graph, write_lines
 
@@ -35,6 +43,7 @@ def test_the_digest_does_not_depend_on_the_order(examples: list[Any]) -> None:
         {"expected": "support"},
         {"labelled_by": [{"who": "bob", "kind": "human", "on": "2026-11-25"}]},
         {"difficulty": 1},
+        {"source": "execution 7"},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -141,3 +150,56 @@ def test_one_sealed_example_among_others_is_refused_by_name() -> None:
 
 def test_open_examples_are_not_refused() -> None:
     assert refuse_sealed(DATASET.open()) is None
+
+
+def test_an_unknown_source_is_not_part_of_the_content() -> None:
+    """Datasets that were stored before there were sources keep their digests."""
+    digest = "d5882f883d1ca6ca1120db5a293bc2e0f153eff2cd2ce0eb54da5724f64231a5"
+
+    assert DATASET.digest == digest
+
+
+def test_an_example_is_added_or_replaces_the_one_of_its_id() -> None:
+    new, corrected = make_example(id="new"), make_example(expected="support")
+
+    bigger = DATASET.with_example(new).with_example(corrected)
+
+    assert set(bigger.examples) == {new, corrected, *EXAMPLES[1:]}
+    assert DATASET.examples == EXAMPLES
+
+
+def test_differences_name_examples_and_the_fields_that_changed() -> None:
+    before = Dataset("tickets", (*EXAMPLES, make_example(id="b"), make_example(id="a")))
+    changed = make_example(expected="support", difficulty=2)
+    after = Dataset("tickets", (make_example(id="new"), changed, *EXAMPLES[1:]))
+
+    found = differences(before, after)
+
+    assert (found.added, found.removed) == (("new",), ("a", "b"))
+    assert found.changed == {"billing-1": ("expected", "difficulty")}
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0.0, -0.0), (None, "")])
+def test_values_that_are_equal_but_not_the_same_json_differ(one: Any, other: Any) -> None:
+    before, after = (Dataset("tickets", (make_example(expected=e),)) for e in (one, other))
+
+    assert differences(before, after).changed == {"billing-1": ("expected",)}
+
+
+def test_a_dataset_does_not_differ_from_itself_in_another_order() -> None:
+    found = differences(DATASET, Dataset("tickets", EXAMPLES[::-1]))
+
+    assert (found.added, found.removed, found.changed) == ((), (), {})
+
+
+@pytest.mark.parametrize("name", ["a", "smoke-2026.11", "A_b", "x" * 64, "abc", "facade-1"])
+def test_a_name_of_a_dataset(name: str) -> None:
+    check_dataset_name(name)
+
+    assert not is_digest(name)
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a b", "é", "x" * 65, "facade", "0" * 64, "a\0", "a\n"])
+def test_a_name_that_no_dataset_can_bear(name: str) -> None:
+    with pytest.raises(InputError, match="cannot be the name of a dataset"):
+        check_dataset_name(name)
