@@ -20,8 +20,10 @@ from liftgraph_dagster.execution.history import MAIN
 from liftgraph_dagster.execution.program import Program
 from liftgraph_dagster.execution.records import EventKind, Execution, Status, Usage
 from liftgraph_dagster.execution.store import ExecutionFilter
+from liftgraph_dagster.graph.digest import digest
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode
+from liftgraph_dagster.graph.version import source
 from liftgraph_dagster.providers.adapter import prompt_version
 
 _ALL = 1_000_000
@@ -98,9 +100,14 @@ class BatchRunner:
         runs = [await self._done(graph, *pair, reused=True) for pair in finished]
         return self._batch(graph, program, dataset, runs)
 
-    def _conditions(self, dataset: Dataset) -> dict[str, str]:
-        """Return what must be equal, beside graph and program, for a run to be reused."""
-        return {"dataset": dataset.digest, "model": self._model, "prompt": prompt_version()}
+    def _conditions(self, graph: Graph[Any], dataset: Dataset) -> dict[str, str]:
+        """Return what must be equal, beside graph version and program, for a run to be reused."""
+        return {
+            "dataset": dataset.digest,
+            "model": self._model,
+            "prompt": prompt_version(),
+            "start": digest(source(graph.start)),
+        }
 
     def _batch(
         self, graph: Graph[Any], program: Program, dataset: Dataset, runs: Sequence[ExampleRun]
@@ -123,7 +130,7 @@ class BatchRunner:
                 graph=graph.name,
                 graph_version=graph.version,
                 program_digest=program.digest,
-                attrs=self._conditions(dataset),
+                attrs=self._conditions(graph, dataset),
             ),
             limit=_ALL,
         )
@@ -150,7 +157,7 @@ class BatchRunner:
                 graph,
                 program.digest,
                 example.input,
-                attrs=self._conditions(dataset) | {"example": example.id},
+                attrs=self._conditions(graph, dataset) | {"example": example.id},
             )
         try:
             execution = await self._executor.run(graph, execution.id, await asker())

@@ -125,6 +125,10 @@ async def test_what_was_run_before_is_reused() -> None:
     assert [run.outcome for run in second.runs] == [run.outcome for run in first.runs]
 
 
+def begin_in_capitals(text: str) -> tickets.Ticket:
+    return tickets.Ticket(text=text.upper())
+
+
 class Route(tickets.Route):
     def call(self, topic: str) -> dict[str, str]:
         return {"desk": "support"}
@@ -137,8 +141,9 @@ class Route(tickets.Route):
         {"program": Program("tickets", {"Classify": {"self": {"instructions": "Guess."}}})},
         {"dataset": Dataset("tickets", (*EXAMPLES[:2], make_example("password-1", difficulty=1)))},
         {"graph": tickets_graph(nodes=[tickets.Classify, Route])},
+        {"graph": tickets_graph(start=begin_in_capitals)},
     ],
-    ids=["model", "program", "dataset", "graph"],
+    ids=["model", "program", "dataset", "graph", "start"],
 )
 async def test_another_model_program_dataset_or_graph_is_not_answered_by_old_runs(
     changes: dict[str, Any],
