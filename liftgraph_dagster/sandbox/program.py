@@ -20,6 +20,7 @@ from liftgraph_dagster.sandbox.values import encode
 MAX_PRINTED = 2000
 """Characters of a call's printed text that are kept."""
 MAX_MESSAGE = 500
+MAX_BASES = 20
 
 
 def refuse(fd: int, exc: Exception) -> None:
@@ -62,10 +63,22 @@ def _outcome(work: Any, max_bytes: int) -> dict[str, Any]:
         value = work()
         found = {"outcome": "returned", "value": encode(value, max_bytes=max_bytes)}
     except BaseException as exc:  # SystemExit and KeyboardInterrupt are the program's, too
-        found = {"outcome": "raised", "error": type(exc).__name__, "message": _message(exc)}
+        names = _class_names(exc)
+        found = {
+            "outcome": "raised",
+            "error": names[0],
+            "bases": names,
+            "message": _message(exc),
+        }
     found["seconds"] = time.perf_counter() - started
     found["printed"] = printed.text()
     return found
+
+
+def _class_names(exc: BaseException) -> list[str]:
+    """Return the names of an exception's class and of its ancestors, past any metaclass."""
+    ancestors = type.__dict__["__mro__"].__get__(type(exc))
+    return [type.__dict__["__name__"].__get__(cls) for cls in ancestors][:MAX_BASES]
 
 
 def _message(exc: BaseException) -> str:

@@ -97,6 +97,8 @@ class Outcome:
     """What was returned, see `sandbox.values`; None unless it returned."""
     error: str = ""
     """Name of the exception's class, or the reason why the process died."""
+    bases: tuple[str, ...] = ()
+    """Names of the exception's class and of its ancestors."""
     message: str = ""
     printed: str = ""
     """The beginning of what was printed."""
@@ -424,6 +426,7 @@ def _parsed(line: bytes) -> Outcome:
             ending,
             value=value,
             error=str(raw.get("error", "")),
+            bases=tuple(str(name) for name in raw.get("bases", ())),
             message=str(raw.get("message", "")),
             printed=str(raw.get("printed", "")),
             seconds=float(raw.get("seconds", 0.0)),
