@@ -81,6 +81,7 @@ class Server:
             self._selector.close()
             for pidfd in self._children:
                 os.close(pidfd)
+            random.seed(0)  # a program that draws lots does so repeatably
             try:
                 self._confinement.put_on(memory_mb=request["memory_mb"], cpu_s=request["cpu_s"])
             except OSError as exc:
@@ -119,7 +120,6 @@ def main() -> None:
     for name in _WARM:
         with contextlib.suppress(ImportError):  # a build without zlib, say
             importlib.import_module(name)
-    random.seed(0)  # inherited by all children: a program that draws lots does so repeatably
     sys.path[:] = [entry for entry in sys.path if "site-packages" not in entry]
     for stopping in (signal.SIGINT, signal.SIGHUP):
         signal.signal(stopping, signal.SIG_IGN)  # a Ctrl-C in the terminal is for our parent
