@@ -219,7 +219,7 @@ def test_attacks_beside_each_other_do_not_disturb_a_program(sandbox: Sandbox) ->
 
     with ThreadPoolExecutor(6) as pool:
         for attack in hostile:
-            pool.submit(sandbox.run, attack.code, attack.calls, attack.limits)
+            pool.submit(sandbox.run, attack.code, attack.calls, attacks.limits(attack))
         found = [pool.submit(sandbox.run, harmless, [Call("square", f"({n},)")]) for n in range(40)]
         values = [future.result().calls[0].value for future in found]
 
