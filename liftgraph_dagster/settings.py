@@ -44,6 +44,9 @@ class Settings:
     """Executions of a batch at the same time; as many as the embedded model has slots."""
     lease_s: float = 30.0
     """Seconds after which another machine may take over an execution whose process fell silent."""
+    sandbox_unsafe_ok: str = ""
+    """A sentence that says why generated code may run although this machine lacks a layer of the
+    sandbox's confinement; it stands in every report. Empty: code is not run there."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -101,4 +104,5 @@ _READERS: Mapping[str, Any] = {
     "graphs": _modules,
     "concurrency": _positive,
     "lease_s": _seconds,
+    "sandbox_unsafe_ok": str,
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from liftgraph_dagster.cli.ports import listening
 from liftgraph_dagster.errors import ConfigurationError
 from liftgraph_dagster.services import database_server, environment
 from liftgraph_dagster.settings import Settings
@@ -34,12 +34,15 @@ def dev(host: str, port: int) -> None:
     This process owns the embedded servers; Dagster's processes get their addresses. Whoever
     reaches the page can launch runs: keep it on this machine, or put a login before it.
     """
-    _refuse_taken_port(host, port)
+    with listening(host, port):
+        pass  # Dagster's own message about a taken port comes late and without a way out
+    from liftgraph_dagster.defs.resources import configure_instance
+
     with contextlib.ExitStack() as stack:
         settings = stack.enter_context(database_server(Settings.from_environment()))
         settings = stack.enter_context(_model_server(settings))
         variables = environment(settings) | {"PYTHONWARNINGS": _QUIET}
-        _write_instance(Path(variables["DAGSTER_HOME"]))
+        configure_instance(Path(variables["DAGSTER_HOME"]))
         dagster = subprocess.Popen(
             [str(Path(sys.executable).with_name("dagster")), "dev", *_code(),
              "--host", host, "--port", str(port), "--log-level", "warning"],
@@ -71,24 +74,15 @@ def _model_server(settings: Settings) -> Iterator[Settings]:
     from liftgraph_dagster.providers.local.model import LocalModel
 
     gateway = Gateway(LocalModel())
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(gateway.app(), log_level="warning"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        yield replace(settings, model_url=url, model=gateway.model.revision)
-    finally:
-        server.should_exit = True
-        thread.join(_STOP_TIMEOUT_S)
-
-
-def _write_instance(home: Path) -> None:
-    from liftgraph_dagster.defs.resources import dagster_yaml
-
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(dagster_yaml())
+    with listening("127.0.0.1", 0) as (served, url):
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [served]}, daemon=True)
+        thread.start()
+        try:
+            yield replace(settings, model_url=url, model=gateway.model.revision)
+        finally:
+            server.should_exit = True
+            thread.join(_STOP_TIMEOUT_S)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -110,15 +104,3 @@ def _group_lives(process: subprocess.Popen[bytes]) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _refuse_taken_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as exc:
-            raise ConfigurationError(
-                f"port {port} of {host} cannot be used: {exc.strerror}. Choose another: "
-                "liftgraph dev --port ..."
-            ) from exc

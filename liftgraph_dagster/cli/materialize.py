@@ -48,11 +48,9 @@ def _materialize(
         baseline_scores,
         labelled_examples,
     )
-    from liftgraph_dagster.defs.resources import Installation, dagster_yaml
+    from liftgraph_dagster.defs.resources import Installation, configure_instance
 
-    home = Path(os.environ["DAGSTER_HOME"])
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(dagster_yaml())
+    configure_instance(Path(os.environ["DAGSTER_HOME"]))
     installation = Installation(settings, observers=[progress.on_event], on_run=progress.on_run)
     with dg.DagsterInstance.get() as instance:
         dg.materialize(

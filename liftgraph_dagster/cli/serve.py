@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 import uvicorn
 
+from liftgraph_dagster.cli.ports import listening
 from liftgraph_dagster.providers.local.gateway import Gateway
 from liftgraph_dagster.providers.local.model import LocalModel
 
@@ -19,5 +20,6 @@ def serve_local(host: str, port: int, threads: int | None) -> None:
     Others use it by LIFTGRAPH_MODEL_URL=http://HOST:PORT.
     """
     gateway = Gateway(LocalModel(threads=threads))
-    click.echo(f"{gateway.model.revision} on http://{host}:{port}", err=True)
-    uvicorn.run(gateway.app(), host=host, port=port, log_level="warning")
+    with listening(host, port) as (served, url):
+        click.echo(f"{gateway.model.revision} on {url}", err=True)
+        uvicorn.Server(uvicorn.Config(gateway.app(), log_level="warning")).run([served])

@@ -49,9 +49,10 @@ class Installation:
         return asyncio.run(opened())
 
 
-def dagster_yaml() -> str:
-    """Return the configuration of Dagster's instance: from the installed package, or from the
-    source tree beside it."""
+def configure_instance(home: Path) -> None:
+    """Write the configuration of Dagster's instance into its directory `home`: a copy of the
+    installed package's, or of the source tree's beside it."""
     packaged = Path(__file__).with_name("dagster.yaml")
     file = packaged if packaged.exists() else Path(__file__).parents[2] / "deploy/dagster.yaml"
-    return file.read_text()
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").write_text(file.read_text())

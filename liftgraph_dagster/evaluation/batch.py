@@ -35,8 +35,10 @@ from liftgraph_dagster.execution.records import (
     Usage,
 )
 from liftgraph_dagster.execution.store import ExecutionFilter
+from liftgraph_dagster.graph.digest import digest
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode
+from liftgraph_dagster.graph.version import source
 from liftgraph_dagster.providers.adapter import prompt_version
 
 _ALL = 1_000_000
@@ -168,13 +170,14 @@ class BatchRunner:
         runs = [await self._done(graph, *one, reused=True) for one in finished]
         return self._batch(graph, program, dataset, runs)
 
-    def _conditions(self, dataset: Dataset) -> dict[str, Any]:
-        """Return what must be equal, beside graph and program, for a run to be reused."""
+    def _conditions(self, graph: Graph[Any], dataset: Dataset) -> dict[str, Any]:
+        """Return what must be equal, beside graph version and program, for a run to be reused."""
         return {
             "dataset": dataset.digest,
             "model": self._model,
             "prompt": prompt_version(),
             "temperature": self._temperature,
+            "start": digest(source(graph.start)),
         }
 
     def _batch(
@@ -199,7 +202,7 @@ class BatchRunner:
                 graph=graph.name,
                 graph_version=graph.version,
                 program_digest=program.digest,
-                attrs=self._conditions(dataset),
+                attrs=self._conditions(graph, dataset),
             ),
             limit=_ALL,
         )
@@ -227,7 +230,7 @@ class BatchRunner:
                 graph,
                 program.digest,
                 example.input,
-                attrs=self._conditions(dataset) | {"example": example.id, "repeat": repeat},
+                attrs=self._conditions(graph, dataset) | {"example": example.id, "repeat": repeat},
             )
         try:
             answerer = await asker(Sampling(self._temperature, repeat))

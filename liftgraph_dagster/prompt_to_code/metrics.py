@@ -25,7 +25,7 @@ class SignatureQuality:
     labelled), 1 when both have none; parameters are paired by name, the rest by position; a pair
     is worth 0.5 for the name and 0.5 times the similarity of the types.
     returns: similarity of the types, see `types.similarity`.
-    code: 1 if it compiles and defines the function, else 0. Nothing is run.
+    code: 1 if it compiles and defines the function, else 0. Whether it loads does not count here.
     """
 
     name = "signature_quality"
@@ -42,7 +42,7 @@ class SignatureQuality:
                 parameters_similarity(drafted.parameters, expected.parameters),
             ),
             "returns": (_RETURNS, similarity(drafted.returns, expected.returns)),
-            "code": (_CODE, float(outcome.check.parses and not outcome.check.problems)),
+            "code": (_CODE, float(outcome.check.parses and outcome.check.defines)),
         }
         value = sum(weight * score for weight, score in parts.values())
         return Scored(min(value, 1.0), _feedback(parts, drafted, expected, outcome))
@@ -94,7 +94,8 @@ def _feedback(
     lines = [f"Not right: {', '.join(weak)}."]
     if weak != ["code"]:
         lines.append(f"Expected `{expected.header()}`, got `{drafted.header()}`.")
-    lines += outcome.check.problems
+    if "code" in weak:
+        lines += outcome.check.problems
     return " ".join(lines)
 
 

@@ -49,7 +49,7 @@ class ChatRequest(_Wire):
     """Body of `POST /v1/chat/completions`."""
 
     model: str
-    messages: list[Message]
+    messages: list[Message] = pydantic.Field(min_length=1)
     max_tokens: int | None = pydantic.Field(default=None, ge=1)
     temperature: float | None = pydantic.Field(default=None, ge=0, le=2)
     top_p: float | None = pydantic.Field(default=None, gt=0, le=1)

@@ -120,6 +120,11 @@ class AsyncProviderEngine:
                 f"{self.provider.model} was cut off after {response.usage.completion_tokens} "
                 "tokens. Raise max_tokens, or bound the output fields"
             )
+        if choice.finish_reason != "stop":
+            raise ProviderError(
+                f"{self.provider.model} ended its answer because of {choice.finish_reason!r}",
+                error_class=ErrorClass.PERMANENT,
+            )
         if schema is not None:
             validate_answer(schema, choice.message.content)
         return _lm15_response(response)

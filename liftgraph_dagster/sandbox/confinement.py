@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
-import sysconfig
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from liftgraph_dagster.sandbox import landlock
+from liftgraph_dagster.sandbox import landlock, library
 from liftgraph_dagster.sandbox.libc import libc, oserror
 from liftgraph_dagster.sandbox.seccomp import Filter, give_up_privileges
 
@@ -17,6 +18,13 @@ _NOBODY = 65534
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _OPEN_FILES = 32
+
+LANDLOCK, SECCOMP, NO_NEW_PRIVS, ORDINARY_USER = (
+    "Landlock",
+    "seccomp",
+    "no_new_privs",
+    "ordinary user",
+)
 
 
 @dataclass(frozen=True)
@@ -27,18 +35,23 @@ class Level:
     """Version of the kernel's interface; 0 for none."""
     seccomp: bool
     no_new_privs: bool
+    ordinary_user: bool
+    """It is not root: root's children become nobody."""
     reason: str = ""
     """Why a layer is missing, in the kernel's words."""
+
+    def __str__(self) -> str:
+        there = [
+            f"{LANDLOCK} {self.landlock}" if name == LANDLOCK else name
+            for name, present in self._layers().items()
+            if present
+        ]
+        return ", ".join(there) or "limits only"
 
     @property
     def missing(self) -> tuple[str, ...]:
         """Names of the layers that are not there."""
-        layers = {
-            "Landlock": self.landlock > 0,
-            "seccomp": self.seccomp,
-            "no_new_privs": self.no_new_privs,
-        }
-        return tuple(name for name, there in layers.items() if not there)
+        return tuple(name for name, present in self._layers().items() if not present)
 
     @property
     def complete(self) -> bool:
@@ -49,30 +62,42 @@ class Level:
         """Return the fields, to be sent as JSON."""
         return asdict(self)
 
+    def _layers(self) -> dict[str, bool]:
+        return {
+            LANDLOCK: self.landlock > 0,
+            SECCOMP: self.seccomp,
+            NO_NEW_PRIVS: self.no_new_privs,
+            ORDINARY_USER: self.ordinary_user,
+        }
+
 
 class Confinement:
     """The layers, prepared once and put on by each child.
 
-    Whatever the machine lacks is left out; `level` says what there is.
+    Each is tried on by a process that ends with the trial. Whatever the machine lacks is left out;
+    `level` says what there is.
     """
 
     def __init__(self) -> None:
-        self._ruleset: landlock.Ruleset | None = None
-        self._filter: Filter | None = None
+        self._layers: dict[str, Callable[[], None]] = {
+            ORDINARY_USER: _leave_root,
+            NO_NEW_PRIVS: give_up_privileges,
+        }
         reasons = []
-        try:
-            self._ruleset = landlock.Ruleset(_standard_library())
-        except OSError as exc:
-            reasons.append(str(exc))
-        try:
-            self._filter = Filter()
-        except OSError as exc:
-            reasons.append(str(exc))
+        for name, prepared in ((LANDLOCK, _landlock), (SECCOMP, Filter)):
+            try:
+                self._layers[name] = prepared().put_on
+            except OSError as exc:
+                reasons.append(str(exc))
+        for name, reason in _refused(self._layers).items():
+            del self._layers[name]
+            reasons.append(reason)
         self._address_space = _address_space()
         self.level = Level(
-            landlock=landlock.version() if self._ruleset else 0,
-            seccomp=self._filter is not None,
-            no_new_privs=True,
+            landlock=landlock.version() if LANDLOCK in self._layers else 0,
+            seccomp=SECCOMP in self._layers,
+            no_new_privs=NO_NEW_PRIVS in self._layers,
+            ordinary_user=ORDINARY_USER in self._layers,
             reason="; ".join(reasons),
         )
 
@@ -88,22 +113,63 @@ class Confinement:
         os.environ.clear()
         os.chdir("/")
         _limit(self._address_space + memory_mb * 2**20, cpu_s)
-        if os.getuid() == 0:
-            _become_nobody()
-        if libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):  # a new user clears it
-            raise oserror("parent death signal")
-        if libc().prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):  # nobody else of its user may trace it
-            raise oserror("not dumpable")
-        give_up_privileges()
-        if self._ruleset is not None:
-            self._ruleset.put_on()
-        if self._filter is not None:
-            self._filter.put_on()
+        rest = dict(self._layers)
+        if leave_root := rest.pop(ORDINARY_USER, None):
+            leave_root()
+        _tie_to_server()
+        for put_on in rest.values():
+            put_on()
 
 
-def _standard_library() -> list[Path]:
-    found = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
-    return sorted(path for path in found if path.is_dir())
+def _landlock() -> landlock.Ruleset:
+    return landlock.Ruleset(library.directories())
+
+
+def _leave_root() -> None:
+    """Become nobody, if this process is root's, with the standard library for a root directory."""
+    if os.getuid() == 0:
+        library.enter()
+        os.setgroups([])
+        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+
+
+def _tie_to_server() -> None:
+    """Die with the server, and be out of reach for other processes of the same user."""
+    if libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):  # a new user clears it
+        raise oserror("parent death signal")
+    if libc().prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+        raise oserror("not dumpable")
+
+
+def _refused(layers: dict[str, Callable[[], None]]) -> dict[str, str]:
+    """Try the layers on in a process of its own; return the reasons of those that it could not
+    put on, by name."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writing, json.dumps(_trial(layers)).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        data = answer.read()
+    os.waitpid(pid, 0)
+    if not data:
+        return dict.fromkeys(layers, "a process did not survive putting it on")
+    refused: dict[str, str] = json.loads(data)
+    return refused
+
+
+def _trial(layers: dict[str, Callable[[], None]]) -> dict[str, str]:
+    refused = {}
+    for name, put_on in layers.items():
+        try:
+            put_on()
+        except OSError as exc:
+            refused[name] = f"{name}: {exc}"
+    return refused
 
 
 def _address_space() -> int:
@@ -126,9 +192,3 @@ def _limit(address_space: int, cpu_s: int) -> None:
         _, hard = resource.getrlimit(limit)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (value, value))
-
-
-def _become_nobody() -> None:
-    os.setgroups([])
-    os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-    os.setresuid(_NOBODY, _NOBODY, _NOBODY)

@@ -2,6 +2,12 @@
 
 The child reads one job and answers with a line of JSON for the loading of the code and for each
 call, as they are done. Expected results never come here: whoever asked compares.
+
+Whatever a program can do in a process it can do to the lines of this module, too: it may find the
+job and the descriptor on the stack and write the answers itself, know the arguments of the calls
+to come, print what it did not print. All of that it could as well return, so such an answer says
+no more than a returned value does: it is the program's claim, bounded in size, about itself. The
+calls of one run share a process and therefore fate; other runs share nothing with it.
 """
 
 from __future__ import annotations
@@ -20,6 +26,11 @@ from liftgraph_dagster.sandbox.values import encode
 MAX_PRINTED = 2000
 """Characters of a call's printed text that are kept."""
 MAX_MESSAGE = 500
+MAX_BASES = 20
+MAX_LOADED_BYTES = 65536
+"""For the names that a program defines."""
+MAX_NAMES = 500
+_LONGEST_NAME = 100
 
 
 def refuse(fd: int, exc: Exception) -> None:
@@ -34,15 +45,22 @@ def serve(fd: int) -> None:
     max_bytes = job["output_bytes"]
     scope: dict[str, Any] = {"__name__": "program", "__builtins__": builtins}
 
-    def load() -> Any:
+    def load() -> list[str]:
         exec(compile(job["code"], "<program>", "exec", dont_inherit=True), scope)
+        return _callables(scope)
 
-    loaded = _outcome(load, max_bytes)
+    loaded = _outcome(load, MAX_LOADED_BYTES)
     _write(fd, loaded)
     if loaded["outcome"] != "returned":
         return
     for call in job["calls"]:
         _write(fd, _outcome(lambda call=call: _call(scope, call), max_bytes))
+
+
+def _callables(scope: dict[str, Any]) -> list[str]:
+    """Return the names of what can be called, of ordinary length and number."""
+    names = [name for name, value in scope.items() if type(name) is str and callable(value)]
+    return [name for name in names if len(name) <= _LONGEST_NAME][:MAX_NAMES]
 
 
 def _call(scope: dict[str, Any], call: dict[str, str]) -> Any:
@@ -62,10 +80,22 @@ def _outcome(work: Any, max_bytes: int) -> dict[str, Any]:
         value = work()
         found = {"outcome": "returned", "value": encode(value, max_bytes=max_bytes)}
     except BaseException as exc:  # SystemExit and KeyboardInterrupt are the program's, too
-        found = {"outcome": "raised", "error": type(exc).__name__, "message": _message(exc)}
+        names = _class_names(exc)
+        found = {
+            "outcome": "raised",
+            "error": names[0],
+            "bases": names,
+            "message": _message(exc),
+        }
     found["seconds"] = time.perf_counter() - started
     found["printed"] = printed.text()
     return found
+
+
+def _class_names(exc: BaseException) -> list[str]:
+    """Return the names of an exception's class and of its ancestors, past any metaclass."""
+    ancestors = type.__dict__["__mro__"].__get__(type(exc))
+    return [type.__dict__["__name__"].__get__(cls) for cls in ancestors][:MAX_BASES]
 
 
 def _message(exc: BaseException) -> str:

@@ -12,9 +12,11 @@ words why that is acceptable.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import itertools
 import json
+import math
 import os
 import queue
 import selectors
@@ -24,15 +26,22 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from liftgraph_dagster.errors import ConfigurationError, ErrorClass, LiftGraphError
+from liftgraph_dagster.errors import ConfigurationError, ErrorClass, InputError, LiftGraphError
 from liftgraph_dagster.sandbox.confinement import Level
+from liftgraph_dagster.sandbox.program import (
+    MAX_BASES,
+    MAX_LOADED_BYTES,
+    MAX_MESSAGE,
+    MAX_PRINTED,
+)
 from liftgraph_dagster.sandbox.values import decode
 
 _SHORTEST_REASON = 10
@@ -54,7 +63,7 @@ class SandboxDied(LiftGraphError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may use."""
+    """What one run may use. Raises InputError for what is not more than 0."""
 
     call_s: float = 2.0
     """Seconds of wall clock for the loading of the program and for each call."""
@@ -65,14 +74,31 @@ class Limits:
     output_bytes: int = 200_000
     """Longest result of one call, as JSON."""
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 < value < math.inf:
+                raise InputError(f"Limits({name}={value}): it must be a number, more than 0")
+
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a function that the program defines."""
+    """One call of a function that the program defines. Raises InputError for arguments that are
+    no tuple of literals."""
 
     function: str
     args: str
     """A tuple of literals, as text."""
+
+    def __post_init__(self) -> None:
+        try:
+            given = ast.literal_eval(self.args)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as exc:
+            given = exc
+        if not isinstance(given, tuple):
+            raise InputError(
+                f"{self.function} cannot be called with {self.args[:200]!r}: write the arguments "
+                "as a tuple of Python literals, (1, 'a') or (1,) or ()"
+            )
 
 
 class Ending(StrEnum):
@@ -83,7 +109,8 @@ class Ending(StrEnum):
     TIMEOUT = "timeout"
     """Killed when its time was over."""
     DIED = "died"
-    """The process ended in the middle: out of memory, out of CPU time, `os._exit`."""
+    """The process ended in the middle (out of memory, out of CPU time, `os._exit`), or answered
+    with what is no answer."""
     NOT_RUN = "not_run"
     """The program did not load, or the time for everything was over."""
 
@@ -97,10 +124,13 @@ class Outcome:
     """What was returned, see `sandbox.values`; None unless it returned."""
     error: str = ""
     """Name of the exception's class, or the reason why the process died."""
+    bases: tuple[str, ...] = ()
+    """Names of the exception's class and of its ancestors."""
     message: str = ""
     printed: str = ""
     """The beginning of what was printed."""
     seconds: float = 0.0
+    """Wall clock, as seen from here."""
 
     @property
     def returned(self) -> bool:
@@ -113,6 +143,7 @@ class Report:
     """What became of one program."""
 
     loaded: Outcome
+    """Its value is the list of the names that can be called."""
     calls: tuple[Outcome, ...]
     level: Level
     """What it was confined by."""
@@ -120,6 +151,11 @@ class Report:
     """Why running with less than all layers was acceptable; empty when none was missing."""
     peak_memory_mb: float = 0.0
     cpu_s: float = 0.0
+
+    def defines(self, name: str) -> bool:
+        """Return True when the program loaded and `name` can be called."""
+        names = self.loaded.value
+        return isinstance(names, list) and name in names
 
 
 NOT_RUN = Outcome(Ending.NOT_RUN)
@@ -135,7 +171,8 @@ class _Run:
 
 
 class Sandbox:
-    """Runs programs, from any thread. Starts its server when it is first needed.
+    """Runs programs, from any thread. Starts its server when it is first needed, again when it was
+    killed, and once more in a process that was forked from this one.
 
     Args:
         unsafe_ok: why programs may run although this machine lacks a layer of the confinement: a
@@ -150,9 +187,11 @@ class Sandbox:
                 "without full confinement"
             )
         self._unsafe_ok = unsafe_ok.strip()
-        self._slots = threading.BoundedSemaphore(processes or os.cpu_count() or 1)
+        self._processes = processes or os.cpu_count() or 1
+        self._slots = threading.BoundedSemaphore(self._processes)
         self._lock = threading.Lock()
         self._server: _Server | None = None
+        _sandboxes.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -197,9 +236,20 @@ class Sandbox:
 
     def _ready(self) -> _Server:
         with self._lock:
-            if self._server is None or self._server.dead:
+            if self._server is not None and self._server.dead:
+                self._server.close()
+                self._server = None
+            if self._server is None:
                 self._server = _Server()
             return self._server
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew in a forked process; the server and the locks' holders are the parent's."""
+        server, self._server = self._server, None
+        self._slots = threading.BoundedSemaphore(self._processes)
+        self._lock = threading.Lock()
+        if server is not None:
+            server.leave_to_parent()
 
     def _run(self, server: _Server, code: str, calls: Sequence[Call], limits: Limits) -> Report:
         deadline = time.monotonic() + limits.total_s
@@ -230,6 +280,17 @@ class Sandbox:
         )
 
 
+_sandboxes: weakref.WeakSet[Sandbox] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for sandbox in list(_sandboxes):
+        sandbox._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 class _Server:
     """The fork server's process, and the thread that hears its replies."""
 
@@ -258,11 +319,14 @@ class _Server:
         self.dead = False
         ours.settimeout(_START_TIMEOUT_S)
         try:
-            hello = json.loads(ours.recv(65536) or b"{}")
-            self.level = Level(**hello["level"])
-        except (OSError, ValueError, KeyError, TypeError) as exc:
+            hello = ours.recv(65536)
+            if not hello:
+                raise OSError(f"exit code {self._process.wait(_REAP_TIMEOUT_S)}")
+            self.level = Level(**json.loads(hello)["level"])
+        except (OSError, subprocess.TimeoutExpired) as exc:
             self._process.kill()
             self._process.wait()
+            ours.close()
             raise SandboxDied(f"the sandbox's fork server did not start: {exc}") from exc
         ours.settimeout(None)
         self._hearing = threading.Thread(target=self._hear, name="sandbox", daemon=True)
@@ -286,6 +350,7 @@ class _Server:
             run.pidfd = self._reply(run, _START_TIMEOUT_S)["pidfd"]
             yield run
         except OSError as exc:
+            self.dead = True
             raise SandboxDied(f"the sandbox's fork server went away: {exc}") from exc
         finally:
             self._runs.pop(run_id, None)
@@ -311,12 +376,22 @@ class _Server:
             self._process.kill()
             self._process.wait()
 
+    def leave_to_parent(self) -> None:
+        """Let go of what a forked process has inherited, without a word to the server."""
+        self._control.close()
+        self._process.returncode = 0  # no child of this process, so nothing to wait for
+        for run in self._runs.values():
+            run.socket.close()
+            if run.pidfd >= 0:
+                os.close(run.pidfd)
+
     def _reply(self, run: _Run, timeout_s: float) -> dict[str, Any]:
         try:
             reply: dict[str, Any] | None = run.replies.get(timeout=timeout_s)
         except queue.Empty:
             reply = None
         if reply is None:
+            self.dead = True
             raise SandboxDied("the sandbox's fork server does not answer")
         return reply
 
@@ -356,7 +431,8 @@ def _converse(
         "calls": [vars(call) for call in calls],
         "output_bytes": limits.output_bytes,
     }
-    lines = _Lines(run.socket, longest=2 * limits.output_bytes + 65536)
+    longest = 2 * max(limits.output_bytes, MAX_LOADED_BYTES) + 65536
+    lines = _Lines(run.socket, longest=longest)
     _require_confined(lines)
     data = json.dumps(job).encode()
     run.socket.settimeout(limits.call_s)
@@ -366,10 +442,16 @@ def _converse(
         yield Outcome(Ending.DIED)
         return
     for step in range(1 + len(calls)):
-        line = lines.next(min(time.monotonic() + limits.call_s, deadline))
-        outcome = Outcome(line) if isinstance(line, Ending) else _parsed(line)
-        yield outcome
         loading = step == 0
+        started = time.monotonic()
+        line = lines.next(min(started + limits.call_s, deadline))
+        seconds = time.monotonic() - started
+        if isinstance(line, Ending):
+            outcome = Outcome(line, seconds=seconds)
+        else:
+            max_bytes = MAX_LOADED_BYTES if loading else limits.output_bytes
+            outcome = _parsed(line, max_bytes, seconds)
+        yield outcome
         if outcome.ending in (Ending.TIMEOUT, Ending.DIED) or (loading and not outcome.returned):
             return
 
@@ -414,28 +496,51 @@ class _Lines:
             self._buffer += part
 
 
-def _parsed(line: bytes) -> Outcome:
-    """Return the outcome that a child reported; a report that is none counts as a death."""
+def _parsed(line: bytes, max_bytes: int, seconds: float) -> Outcome:
+    """Return the outcome that a child reported; a report that is none counts as a death.
+
+    What a child says may have been written by the program itself: nothing about it is certain, but
+    it can claim no more than that a call returned a value or raised.
+    """
     try:
         raw = json.loads(line)
-        ending = Ending(raw["outcome"])
-        value = decode(json.loads(raw["value"])) if ending is Ending.RETURNED else None
+        if raw["outcome"] == Ending.RETURNED:
+            if len(raw["value"]) > max_bytes:
+                raise ValueError("the value is too large")
+            ending, value = Ending.RETURNED, decode(json.loads(raw["value"]))
+        elif raw["outcome"] == Ending.RAISED:
+            ending, value = Ending.RAISED, None
+        else:
+            raise ValueError("neither returned nor raised")
         return Outcome(
             ending,
             value=value,
-            error=str(raw.get("error", "")),
-            message=str(raw.get("message", "")),
-            printed=str(raw.get("printed", "")),
-            seconds=float(raw.get("seconds", 0.0)),
+            error=_text(raw.get("error", ""), MAX_MESSAGE),
+            bases=tuple(_text(name, MAX_MESSAGE) for name in raw.get("bases", ())[:MAX_BASES]),
+            message=_text(raw.get("message", ""), MAX_MESSAGE),
+            printed=_text(raw.get("printed", ""), MAX_PRINTED),
+            seconds=seconds,
         )
-    except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as exc:
-        return Outcome(Ending.DIED, error="garbled report", message=str(exc)[:200])
+    except (ValueError, LookupError, TypeError, RecursionError, AttributeError, OverflowError) as e:
+        return Outcome(
+            Ending.DIED,
+            error="garbled report",
+            message=_text(str(e), MAX_MESSAGE),
+            seconds=seconds,
+        )
+
+
+def _text(said: Any, longest: int) -> str:
+    """Return what a child said as text that every file and database can hold."""
+    return str(said)[:longest].encode("utf-8", "backslashreplace").decode()
 
 
 def _explained(outcome: Outcome, exit_code: int) -> Outcome:
     """Return the outcome of a process that died with the reason."""
     if outcome.ending is not Ending.DIED or outcome.error:
         return outcome
-    if exit_code >= 0:
-        return Outcome(Ending.DIED, error=f"exit code {exit_code}")
-    return Outcome(Ending.DIED, error=signal.Signals(-exit_code).name)
+    try:
+        reason = f"exit code {exit_code}" if exit_code >= 0 else signal.Signals(-exit_code).name
+    except ValueError:
+        reason = f"signal {-exit_code}"
+    return replace(outcome, error=reason)

@@ -24,7 +24,8 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -150,6 +151,21 @@ class EmbeddedPostgres:
         command = [
             str(self._bin / "postgres"), "-D", str(self.data), "-k", str(self.socket), *settings
         ]  # fmt: skip
+        # An interrupt is raised in the main thread, also between the birth of a process and the
+        # moment when we know it; in a thread of its own nothing comes between.
+        with ThreadPoolExecutor(1) as thread:
+            process = thread.submit(self._spawn, command).result()
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                return False
+            if self._is_ready():
+                return True
+            time.sleep(0.02)
+        process.kill()
+        return False
+
+    def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -159,15 +175,7 @@ class EmbeddedPostgres:
                 start_new_session=True,  # a Ctrl-C in the terminal is for us, not for the server
                 **self._as_user(),
             )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                return False
-            if self._is_ready():
-                return True
-            time.sleep(0.02)
-        self._process.kill()
-        return False
+        return self._process
 
     def _shut_down(self) -> None:
         pid = self._pid()
@@ -188,9 +196,10 @@ class EmbeddedPostgres:
             self.socket.rmdir()
 
     def _initialise(self) -> None:
-        partial = self.root / "data.new"
-        shutil.rmtree(partial, ignore_errors=True)
-        self._make_directory(partial)
+        for left in self.root.glob("new-*"):  # by a set-up that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        # A name of its own: the initdb of an owner that was killed may still be writing.
+        partial = self._new_directory(self.root)
         self._run(
             "initdb", "-D", str(partial), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
             "--locale=C", "--no-instructions", local=False,
@@ -270,17 +279,25 @@ class EmbeddedPostgres:
         """
         uid = self._user.pw_uid if self._user else os.getuid()
         _make_parents(path)
-        try:
-            path.mkdir(mode=0o700)
-            if self._user is not None:
-                os.chown(path, self._user.pw_uid, self._user.pw_gid)
-        except FileExistsError:
-            found = path.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid:
-                raise ConfigurationError(
-                    f"{path} is not a directory of the server's user (uid {uid}). Remove it, or "
-                    "set LIFTGRAPH_HOME to another directory"
-                ) from None
+        if not os.path.lexists(path):
+            made = self._new_directory(path.parent)
+            try:
+                made.rename(path)
+            except OSError:  # another owner was faster
+                made.rmdir()
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid:
+            raise ConfigurationError(
+                f"{path} is not a directory of the server's user (uid {uid}). Remove it, or set "
+                "LIFTGRAPH_HOME to another directory"
+            )
+
+    def _new_directory(self, parent: Path) -> Path:
+        """Return a new directory in `parent` that only the server's user may enter."""
+        made = Path(tempfile.mkdtemp(prefix="new-", dir=parent))
+        if self._user is not None:
+            os.chown(made, self._user.pw_uid, self._user.pw_gid)
+        return made
 
     @contextlib.contextmanager
     def _starting(self) -> Iterator[None]:

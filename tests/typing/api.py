@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, assert_type
+from uuid import UUID
 
 import dspy
 from pydantic_graph import End
@@ -18,6 +19,8 @@ from liftgraph_dagster import (
     SignatureNode,
 )
 from liftgraph_dagster.app import Result
+from liftgraph_dagster.execution.executor import Executor
+from liftgraph_dagster.execution.persistence import StatePersistence
 from liftgraph_dagster.graph.node import SignatureBound
 from liftgraph_dagster.providers.adapter import ProviderAdapter
 from liftgraph_dagster.providers.contract import Provider
@@ -97,6 +100,19 @@ bound: SignatureBound[Ticket] = Overriding()
 provider: Provider = ScriptedProvider(lambda request: {"answer": request.model})
 adapter = ProviderAdapter(provider)
 assert_type(adapter.supports_xgrammar, bool)
+
+
+async def use_adapter() -> None:
+    assert_type(await adapter("hello", temperature=0.0), dspy.Prediction)
+
+
+# The contract of hole H2.
+async def use_persistence(executor: Executor, execution_id: UUID) -> None:
+    persistence = StatePersistence(graph, executor)
+    state = await persistence.load(execution_id)
+    assert_type(state, Ticket)
+    await persistence.save(execution_id, state)
+    await persistence.update_node_output(execution_id, "Classify", {"topic": "billing"})
 
 
 async def use() -> None:

@@ -136,6 +136,10 @@ async def test_what_was_run_before_is_reused() -> None:
     assert [run.outcome for run in second.runs] == [run.outcome for run in first.runs]
 
 
+def begin_in_capitals(text: str) -> tickets.Ticket:
+    return tickets.Ticket(text=text.upper())
+
+
 class Route(tickets.Route):
     def call(self, topic: str) -> dict[str, str]:
         return {"desk": "support"}
@@ -149,8 +153,9 @@ class Route(tickets.Route):
         {"program": Program("tickets", {"Classify": {"self": {"instructions": "Guess."}}})},
         {"dataset": Dataset("tickets", (*EXAMPLES[:2], make_example("password-1", difficulty=1)))},
         {"graph": tickets_graph(nodes=[tickets.Classify, Route])},
+        {"graph": tickets_graph(start=begin_in_capitals)},
     ],
-    ids=["model", "temperature", "program", "dataset", "graph"],
+    ids=["model", "temperature", "program", "dataset", "graph", "start"],
 )
 async def test_another_model_temperature_program_dataset_or_graph_is_not_answered_by_old_runs(
     changes: dict[str, Any],

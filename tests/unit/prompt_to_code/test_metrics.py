@@ -45,6 +45,7 @@ def score(
     *,
     problem: str | None = None,
     parses: bool | None = None,
+    check: dict[str, Any] | None = None,
 ) -> Scored:
     """Return the score of a drafted signature, with code that is right unless there is a
     `problem`."""
@@ -60,8 +61,10 @@ def score(
         "code": "",
         "check": {
             "parses": problem is None if parses is None else parses,
+            "defines": problem is None,
             "problems": [problem] if problem else [],
-        },
+        }
+        | (check or {}),
     }
     return signature_quality(make_example(expected=label), outcome)
 
@@ -147,6 +150,13 @@ def test_the_labelled_signature_scores_1(drafted: Drafted) -> None:
 
 def test_code_that_parses_and_defines_another_function_is_not_right() -> None:
     assert score(ADD, problem="does not define add", parses=True).value == 0.75
+
+
+def test_code_that_defines_the_function_counts_although_it_does_not_load() -> None:
+    assert score(ADD, check={"problems": ["raises NameError at load"]}).value == 1.0
+    assert score(ADD, check={"problems": ["raises NameError at load"]}).feedback == (
+        "The signature is right and the code compiles."
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ requests = st.fixed_dictionaries(
                 st.sampled_from(["system", "user", "assistant"]),
                 texts,
             ),
+            min_size=1,
             max_size=3,
         ),
     },
@@ -97,7 +98,7 @@ def test_a_schema_goes_on_the_wire_nested_and_as_schema() -> None:
     schema = {"type": "object", "properties": {"a": {"default": None}}}
     response_format = ResponseFormat(json_schema=JsonSchema(name="A", json_schema=schema))
 
-    body = ChatRequest(model="m", messages=[], response_format=response_format).body()
+    body = ChatRequest(**HELLO, response_format=response_format).body()
 
     assert body["response_format"] == {
         "type": "json_schema",
@@ -121,6 +122,7 @@ def test_a_field_outside_the_contract_is_refused_by_name(field: str) -> None:
         ("top_p", 1.1),
         ("top_k", 0),
         ("top_logprobs", 21),
+        ("messages", []),
         ("messages", [{"role": "tool", "content": ""}]),
         ("messages", [{"role": "user", "content": [{"type": "text", "text": "a"}]}]),
         ("response_format", {"type": "json_object"}),

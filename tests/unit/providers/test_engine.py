@@ -179,6 +179,17 @@ async def test_an_answer_that_was_cut_off_is_an_error_of_its_own(answer: str) ->
     assert "cut off after 3 tokens. Raise max_tokens" in str(cause)
 
 
+async def test_an_answer_that_ended_for_an_unknown_reason_is_not_taken_for_a_whole_one() -> None:
+    cause = await cause_of(
+        model(lambda request: chat_response('{"a": 1}', finish_reason="content_filter")),
+        lm_request(),
+    )
+
+    assert isinstance(cause, ProviderError)
+    assert "because of 'content_filter'" in str(cause)
+    assert not cause.retryable
+
+
 @pytest.mark.parametrize(
     ("error_class", "kind"),
     [
