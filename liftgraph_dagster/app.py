@@ -25,6 +25,7 @@ from liftgraph_dagster.errors import (
     InputError,
     NotFound,
 )
+from liftgraph_dagster.evaluation.agreement_report import AgreementReport, agreement_report
 from liftgraph_dagster.evaluation.batch import (
     BatchRunner,
     Sampling,
@@ -45,6 +46,8 @@ from liftgraph_dagster.evaluation.example import (
     read_examples,
 )
 from liftgraph_dagster.evaluation.importing import FieldMap, family_of, import_examples
+from liftgraph_dagster.evaluation.labelling import Item, items_of
+from liftgraph_dagster.evaluation.marks import MarkStore
 from liftgraph_dagster.evaluation.metric import Metric, as_metric
 from liftgraph_dagster.evaluation.rows import Place
 from liftgraph_dagster.evaluation.scores import (
@@ -67,6 +70,7 @@ from liftgraph_dagster.execution.records import (
 from liftgraph_dagster.execution.store import ExecutionFilter
 from liftgraph_dagster.execution.trace import Trace, trace
 from liftgraph_dagster.execution.walker import Observer
+from liftgraph_dagster.graph.digest import digest
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode, refuse_surrogates
 from liftgraph_dagster.providers.client import HttpProvider
@@ -79,6 +83,7 @@ from liftgraph_dagster.settings import Settings
 from liftgraph_dagster.storage.database import Database
 from liftgraph_dagster.storage.evaluation import PostgresEvaluationStore
 from liftgraph_dagster.storage.executions import PostgresStateStore
+from liftgraph_dagster.storage.marks import PostgresMarkStore
 from liftgraph_dagster.storage.programs import PostgresProgramStore
 
 T = TypeVar("T")
@@ -157,6 +162,7 @@ class LiftGraph:
         self.store = self.executor.store
         self.programs = PostgresProgramStore(database)
         self.evaluations = PostgresEvaluationStore(database)
+        self.marks: MarkStore = PostgresMarkStore(database)
         return self
 
     async def __aexit__(
@@ -423,19 +429,54 @@ class LiftGraph:
     ) -> list[Evaluation]:
         """Score what the graph's declared programs have made of `examples`, or of all, so far;
         nothing is run. Raises InputError when that is nothing."""
-        found = self.graph(graph)
+        batches = await self._stored(graph, await self.dataset(graph), examples)
+        if not batches:
+            raise _nothing_run(graph)
+        return [await self.score(batch) for batch in batches]
+
+    async def outcomes_to_mark(self, graph: str, split: Split | None = None) -> list[Item]:
+        """Return what the graph's declared programs have made of the examples of a split, or of
+        all that are not sealed, so far. Raises InputError for the sealed split, and when there is
+        no outcome."""
         dataset = await self.dataset(graph)
+        examples = dataset.split(split) if split else dataset.open()
+        refuse_sealed(examples)
+        items = items_of(await self._stored(graph, dataset, examples))
+        if not items:
+            raise _nothing_run(graph)
+        return items
+
+    async def agreement(self, graph: str, *, seed: int = 0) -> AgreementReport:
+        """Return how far the raters of a graph's outcomes agree, and how its metric's scores go
+        with their marks. Scores are those of outcomes that are stored here and not sealed."""
+        marks = await self.marks.of_graph(self.graph(graph).name)
+        if not marks:
+            return agreement_report([], {}, metric=None, seed=seed)
+        metric = self.graph(graph).metric
+        if metric is None:
+            return agreement_report(marks, {}, metric=None, seed=seed)
+        dataset = await self.dataset(graph)
+        batches = await self._stored(graph, dataset, dataset.open())
+        evaluations = [await self.score(batch) for batch in batches]
+        scores = {
+            (score.example_id, digest(run.outcome)): score.value
+            for evaluation in evaluations
+            for run, score in zip(evaluation.batch.runs, evaluation.scores, strict=True)
+            if run.succeeded
+        }
+        return agreement_report(marks, scores, metric=as_metric(metric).name, seed=seed)
+
+    async def _stored(
+        self, graph: str, dataset: Dataset, examples: Sequence[Example] | None
+    ) -> list[Batch]:
+        """Return what each declared program has made of `examples`, or of all, where that is
+        anything."""
+        found = self.graph(graph)
         runner = await self._runner()
         wanted = dataset.examples if examples is None else examples
         programs = [await self.program(graph, name) for name in found.programs]
         stored = [await runner.stored(found, program, dataset, wanted) for program in programs]
-        batches = [batch for batch in stored if batch.runs]
-        if not batches:
-            raise InputError(
-                f"nothing has been run on the examples of {graph!r} yet; run "
-                f"`liftgraph evaluate {graph}`, or materialize baseline_executions"
-            )
-        return [await self.score(batch) for batch in batches]
+        return [batch for batch in stored if batch.runs]
 
     def metric(self, graph: str, name: str | None = None) -> Metric:
         """Return a metric that a graph declares, its first one unless it is named. Raises
@@ -556,6 +597,13 @@ class LiftGraph:
             )
         self._exit.push_async_callback(provider.aclose)
         return provider
+
+
+def _nothing_run(graph: str) -> InputError:
+    return InputError(
+        f"nothing has been run on the examples of {graph!r} yet; run "
+        f"`liftgraph evaluate {graph}`, or materialize baseline_executions"
+    )
 
 
 @contextlib.asynccontextmanager

@@ -6,7 +6,8 @@ LiftGraphError
 │   └── SchemaRefused           a JSON schema that a model server would not honour in full
 ├── InputError                  fix what was handed in
 │   ├── DatasetError            a line of a dataset: names file, line or row, and field
-│   └── NotFound                an unknown graph, program, dataset or execution
+│   ├── NotFound                an unknown graph, program, dataset or execution
+│   └── Undefined               a statistic that the data do not determine
 ├── StorageError                the database: unreachable, too old, gone in the middle
 ├── ProviderError               a language model's server: knows `retryable` and `retry_after_s`
 │   ├── OutputTruncated         the model was cut off at `max_tokens`
@@ -90,6 +91,10 @@ class DatasetError(InputError):
 
 class NotFound(InputError):
     """Nothing of that name or id exists here."""
+
+
+class Undefined(InputError):
+    """A statistic that the data do not determine; says what is missing. It is never a NaN."""
 
 
 class StorageError(LiftGraphError):

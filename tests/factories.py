@@ -12,6 +12,7 @@ from typing import Any
 from pydantic_graph import End
 
 from liftgraph_dagster.evaluation.example import Example
+from liftgraph_dagster.evaluation.marks import Mark
 from liftgraph_dagster.evaluation.scores import ExampleRun
 from liftgraph_dagster.execution.records import (
     Execution,
@@ -134,6 +135,24 @@ def make_run(id: str = "billing-1", **changes: Any) -> ExampleRun:
         "nodes": 2,
     }
     return ExampleRun(**values | changes)
+
+
+def make_mark(example_id: str = "billing-1", **changes: Any) -> Mark:
+    """Return a mark that ada gave to an outcome of a ticket."""
+    values: dict[str, Any] = {
+        "id": new_execution_id(),
+        "graph": "tickets",
+        "example_id": example_id,
+        "outcome": "a" * 64,
+        "execution_id": new_execution_id(),
+        "rater": "ada",
+        "pass_number": 1,
+        "scale": "ordinal",
+        "value": 4,
+        "seconds": 2.5,
+        "at": now(),
+    }
+    return Mark.model_validate(values | changes)
 
 
 def nodes_of(events: Iterable[NodeEvent]) -> list[tuple[str, int]]:

@@ -46,6 +46,8 @@ _COMMANDS = {
     "evaluate": ("evaluate:evaluate", "Run a program over labelled examples and score it."),
     "materialize": ("materialize:materialize", "Materialize a graph's evaluation through Dagster."),
     "dataset": ("dataset:dataset", "Import, list, show, compare and export labelled examples."),
+    "label": ("label:label", "Mark outcomes by single keys, blind."),
+    "agreement": ("agreement:agreement", "Say how far raters agree, and the metric with them."),
     "execution": ("execution:execution", "List, show, resume and cancel executions."),
     "graph": ("graph:graph", "List and show graphs."),
     "dev": ("dev:dev", "Serve Dagster's page, its daemon and the language model."),

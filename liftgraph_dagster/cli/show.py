@@ -63,7 +63,7 @@ def print_result(result: Result, history: Sequence[NodeEvent]) -> None:
     out = console()
     usage = total_usage(history)
     seconds = sum(e.duration_s for e in history if e.kind is EventKind.NODE and not e.branch)
-    _print_value(out, result.outcome)
+    print_value(out, result.outcome)
     out.print(
         Text.assemble(
             (result.execution.status.value, _COLOURS[result.execution.status]),
@@ -139,12 +139,12 @@ def print_execution(trace: Trace, *, as_json: bool) -> None:
         f"{execution.created_at.astimezone():%Y-%m-%d %H:%M:%S}"
     )
     out.print("input  ", end="", style="bold")
-    _print_value(out, json.loads(execution.input))
+    print_value(out, json.loads(execution.input))
     for line in trace.lines:
         _print_line(out, line)
     if trace.outcome is not None:
         out.print("outcome", style="bold")
-        _print_value(out, trace.outcome)
+        print_value(out, trace.outcome)
 
 
 def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
@@ -343,7 +343,8 @@ def _print_line(out: Console, line: TraceLine) -> None:
             )
 
 
-def _print_value(out: Console, value: Any) -> None:
+def print_value(out: Console, value: Any) -> None:
+    """Print an input or an outcome: fields line by line, texts of several lines as they are."""
     if not isinstance(value, dict):
         out.print(Text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
         return

@@ -16,6 +16,7 @@ CODES = {
     "InputError": exits.INPUT,
     "DatasetError": exits.INPUT,
     "NotFound": exits.NOT_FOUND,
+    "Undefined": exits.INPUT,
     "StorageError": exits.DATABASE,
     "ProviderError": exits.MODEL,
     "OutputTruncated": exits.MODEL,

@@ -1,0 +1,33 @@
+"""Marks in PostgreSQL, over `sql/marks.sql`."""
+
+from __future__ import annotations
+
+from liftgraph_dagster.evaluation.marks import Mark, MarkId
+from liftgraph_dagster.storage.database import Database
+
+
+class PostgresMarkStore:
+    """Keeps marks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, mark: Mark) -> None:
+        """Store a mark. Of two marks of one place the later stays."""
+        await self._database.fetch(
+            "save_mark", **mark.model_dump(by_alias=True) | {"scale": str(mark.scale)}
+        )
+
+    async def remove(self, mark_id: MarkId) -> None:
+        """Remove a mark; nothing happens when it is not there."""
+        await self._database.fetch("remove_mark", id=mark_id)
+
+    async def of_graph(self, graph: str) -> list[Mark]:
+        """Return the marks of a graph's outcomes, oldest first."""
+        rows = await self._database.fetch("list_marks", graph=graph)
+        return [
+            Mark.model_validate(
+                {**row, "id": str(row["id"]), "execution_id": str(row["execution_id"])}
+            )
+            for row in rows
+        ]
