@@ -21,5 +21,6 @@ def serve_local(host: str, port: int, threads: int | None) -> None:
     """
     gateway = Gateway(LocalModel(threads=threads))
     with listening(host, port) as (served, url):
-        click.echo(f"{gateway.model.revision} on {url}", err=True)
+        click.echo(f"{gateway.model.revision} on {url}   (Ctrl-C stops it)", err=True)
+        click.echo(f"export LIFTGRAPH_MODEL_URL={url}", err=True)
         uvicorn.Server(uvicorn.Config(gateway.app(), log_level="warning")).run([served])

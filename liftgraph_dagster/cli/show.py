@@ -338,15 +338,16 @@ def _print_line(out: Console, line: TraceLine) -> None:
     for name, value in (("in", line.inputs), ("out", line.output)):
         if value is not None:
             text = json.dumps(value, ensure_ascii=False)
-            out.print(
-                Text(f"{pad}{name:3} {text}", "bright_black", overflow="ellipsis"), no_wrap=True
-            )
+            line = Text(f"{pad}{name:3} {text}", "bright_black")
+            line.truncate(out.width, overflow="ellipsis")
+            out.print(line, no_wrap=True)
 
 
 def print_value(out: Console, value: Any) -> None:
     """Print an input or an outcome: fields line by line, texts of several lines as they are."""
     if not isinstance(value, dict):
-        out.print(Text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        out.print(Text(text), soft_wrap=True)
         return
     for name, item in value.items():
         if isinstance(item, str) and "\n" in item:
@@ -354,4 +355,4 @@ def print_value(out: Console, value: Any) -> None:
             out.print(Text("\n".join(f"    {part}" for part in item.rstrip("\n").split("\n"))))
         else:
             text = item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
-            out.print(Text.assemble((f"{name}: ", "bold"), text))
+            out.print(Text.assemble((f"{name}: ", "bold"), text), soft_wrap=True)

@@ -241,7 +241,7 @@ def unknown(execution_id: str) -> NotFound:
     """Return the error for an id that no execution has."""
     return NotFound(
         f"execution {execution_id} does not exist here. `liftgraph execution list` shows those "
-        "that do"
+        "that do; an id is given in full"
     )
 
 
