@@ -338,9 +338,9 @@ def _print_line(out: Console, line: TraceLine) -> None:
     for name, value in (("in", line.inputs), ("out", line.output)):
         if value is not None:
             text = json.dumps(value, ensure_ascii=False)
-            line = Text(f"{pad}{name:3} {text}", "bright_black")
-            line.truncate(out.width, overflow="ellipsis")
-            out.print(line, no_wrap=True)
+            told = Text(f"{pad}{name:3} {text}", "bright_black")
+            told.truncate(out.width, overflow="ellipsis")
+            out.print(told, no_wrap=True)
 
 
 def print_value(out: Console, value: Any) -> None:
