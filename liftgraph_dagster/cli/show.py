@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -54,8 +56,23 @@ def command() -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as JSON, for programs to read."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """Print `value` as JSON, for programs to read: NaN and infinities as null, what is no JSON as
+    its text."""
+    plain = to_jsonable_python(value, inf_nan_mode="null", fallback=str, bytes_mode="base64")
+    text = json.dumps(_finite(plain), ensure_ascii=False, indent=2, allow_nan=False)
+    click.echo(text.encode("utf-8", "backslashreplace").decode())  # a lone surrogate as \\udc80
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(item) for key, item in value.items()}
+        case list():
+            return [_finite(item) for item in value]
+        case _:
+            return value
 
 
 def print_result(result: Result, history: Sequence[NodeEvent]) -> None:

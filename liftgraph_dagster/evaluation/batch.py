@@ -15,6 +15,7 @@ from typing import Any
 
 from liftgraph_dagster.errors import (
     ErrorClass,
+    ExecutionBusy,
     ExecutionEnded,
     ExecutionFenced,
     InputError,
@@ -42,6 +43,7 @@ from liftgraph_dagster.graph.version import source
 from liftgraph_dagster.providers.adapter import prompt_version
 
 _ALL = 1_000_000
+_LOOK_AGAIN_S = 0.5
 _FINISHED = (Status.SUCCEEDED, Status.FAILED)
 _HOTTEST = 2.0
 REPEAT_TEMPERATURE = 0.7
@@ -235,6 +237,10 @@ class BatchRunner:
         try:
             answerer = await asker(Sampling(self._temperature, repeat))
             execution = await self._executor.run(graph, execution.id, answerer)
+        except ExecutionBusy:  # another evaluation runs this very example
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            again = {(example.id, repeat): await self._executor.store.get(execution.id)}
+            return await self._run_one(graph, program, dataset, example, repeat, again, asker)
         except NodeFailed:
             execution = await self._executor.store.get(execution.id)
             if execution.status is not Status.FAILED:

@@ -31,13 +31,14 @@ from liftgraph_dagster.execution.records import (
     Execution,
     ExecutionId,
     Lease,
+    Next,
     NodeEvent,
     Status,
     new_execution_id,
     now,
 )
 from liftgraph_dagster.execution.store import LEASE_S, Commit, StateStore
-from liftgraph_dagster.execution.walker import Observer, Walker
+from liftgraph_dagster.execution.walker import Observer, Walker, make_node
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode, encode, refuse_surrogates
 
@@ -78,6 +79,13 @@ class Executor:
         refuse_surrogates(user_id, "the user's name")
         state = graph.begin(value)
         initial = encode(state)
+        try:
+            decode(graph.state, initial)
+        except pydantic.ValidationError as exc:
+            raise InputError(
+                f"the first state of {graph.name} could not be read again: "
+                f"{exc.errors(include_url=False, include_input=False)[0]['msg']}"
+            ) from exc
         execution = Execution(
             id=new_execution_id(),
             graph=graph.name,
@@ -200,6 +208,7 @@ class Executor:
                 changed=differing,
             )
         main = lines[MAIN]
+        make_node(graph, main.next or Next(graph.first))  # or refuse, before anything has moved
         state = _migrated(graph, execution, main.state)
         moved = state != main.state
         event = NodeEvent(

@@ -41,7 +41,7 @@ from liftgraph_dagster.execution.records import (
 from liftgraph_dagster.execution.store import Commit, StateStore
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.node import CallNode, Node, Parallel
-from liftgraph_dagster.graph.serialization import serializer, validator
+from liftgraph_dagster.graph.serialization import is_cut, serializer, validator
 from liftgraph_dagster.graph.state import (
     GraphState,
     Members,
@@ -149,19 +149,25 @@ class Walker:
     ) -> tuple[Node[Any] | None, GraphState, Members]:
         """Run one node and commit what it did; return the next node, the new state and its
         members."""
-        runtime = _StepRuntime(self, line)
+        runtime = _StepRuntime(self, line, before)
         started_at, started = now(), time.perf_counter()
         try:
             following = await node.run(GraphRunContext(state=state, deps=runtime))
             left = encode(state)
-            state = _as_stored(node, type(state), left)
+            state = _as_stored(node, state, left)
             after = members(state)
             fields = changed(before, after)
             _check_writes(node, fields)
             where = self._next(node, following)
-        except (asyncio.CancelledError, NodeFailed, StorageError, ExecutionFenced):
+            ending = line == MAIN and where.node is None
+            attrs = self.graph.projection(state) if ending else None
+        except (asyncio.CancelledError, KeyboardInterrupt, StorageError):
             raise
-        except Exception as exc:
+        except (NodeFailed, ExecutionFenced) as exc:
+            if isinstance(node, Parallel):  # of a branch, which has recorded it
+                raise
+            raise await self._failed(line, node, exc, started_at, started) from exc
+        except BaseException as exc:  # a node that calls sys.exit has failed, too
             raise await self._failed(line, node, exc, started_at, started) from exc
         event = NodeEvent(
             EventKind.NODE,
@@ -176,12 +182,11 @@ class Walker:
             next=where,
             **runtime.recorded(),
         )
-        ending = line == MAIN and where.node is None
         await self.commit(
             [*runtime.predictors(line), event],
             status=Status.SUCCEEDED if ending else None,
             state=self._snapshot(line, after, ending=ending),
-            attrs=self.graph.projection(state) if ending else None,
+            attrs=attrs,
         )
         self._lines = {n: at for n, at in self._lines.items() if not is_inside(n, line)}
         self._lines[line] = Position(json_object(after.values()), where)
@@ -256,12 +261,12 @@ class Walker:
         return json_object(after.values())
 
     async def _failed(
-        self, line: str, node: Node[Any], exc: Exception, started_at: Any, started: float
+        self, line: str, node: Node[Any], exc: BaseException, started_at: Any, started: float
     ) -> NodeFailed:
         """Record that `node` raised and return the error to raise for it."""
         ours = our_error(exc)
         error_class = ours.error_class if ours else ErrorClass.UNKNOWN
-        message = str(ours or exc) or type(exc).__name__
+        message = _said(ours or exc)
         name, attempt = type(node).__name__, self._attempt(line)
         event = NodeEvent(
             EventKind.ERROR,
@@ -305,9 +310,11 @@ class Walker:
 class _StepRuntime:
     """The `deps` of one step: answers the node's question, or runs its branches."""
 
-    def __init__(self, walker: Walker, line: str) -> None:
+    def __init__(self, walker: Walker, line: str, before: Members) -> None:
         self._walker = walker
         self._line = line
+        self._before = before
+        self._fanned_out = False
         self._answer: Answer | None = None
 
     async def ask(self, node: CallNode[Any], state: Any) -> dspy.Prediction:
@@ -320,6 +327,15 @@ class _StepRuntime:
         return self._answer.prediction
 
     async def fan_out(self, node: Parallel[Any], state: Any) -> None:
+        name = type(node).__name__
+        if self._fanned_out:
+            raise GraphError(f"{name}.run fanned out twice; split it in two nodes")
+        if fields := changed(self._before, members(state)):
+            raise GraphError(
+                f"{name}.run changed {', '.join(fields)} before it fanned out, which a resume "
+                "could not repeat. Change the state in the node before, or after the join"
+            )
+        self._fanned_out = True
         await self._walker.fan_out(self._line, node, state)
 
     def recorded(self) -> dict[str, Any]:
@@ -371,16 +387,33 @@ def _node_args(node: Any) -> bytes:
     return b"{}"
 
 
-def _as_stored(node: Node[Any], state_type: type[GraphState], left: bytes) -> GraphState:
-    """Return the state that `node` left, as it will be read again. Raises GraphError, naming node
-    and field, when the state type cannot hold it."""
+def _said(exc: BaseException) -> str:
+    """Return what an error says; its name where it says nothing or cannot be asked."""
     try:
-        return decode(state_type, left)
+        return str(exc) or type(exc).__name__
+    except Exception:
+        return type(exc).__name__
+
+
+def _as_stored(node: Node[Any], state: GraphState, left: bytes) -> GraphState:
+    """Return the state that `node` left, as it will be read again. Raises GraphError, naming node
+    and field, when the state type cannot hold it or not all of it."""
+    state_type = type(state)
+    try:
+        stored = decode(state_type, left)
     except pydantic.ValidationError as exc:
         raise GraphError(
             f"{type(node).__name__} left a value that {state_type.__name__} cannot hold: "
             f"{_problem(exc)}"
         ) from exc
+    for name in state_type.model_fields:
+        if is_cut(getattr(state, name), getattr(stored, name)):
+            raise GraphError(
+                f"{type(node).__name__} left a value in {state_type.__name__}.{name} that would "
+                "come back from storage without a part of it: a secret, an excluded field, or a "
+                "field of a subclass. Declare the field by a type that is stored in full"
+            )
+    return stored
 
 
 def _problem(exc: pydantic.ValidationError) -> str:

@@ -7,6 +7,7 @@ here, with the names of the nodes and fields, and not in the middle of an execut
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -150,8 +151,20 @@ class Graph(Generic[StateT]):
             raise InputError(f"input of {self.name}: {_first_problem(exc)}") from exc
 
     def projection(self, state: StateT) -> dict[str, Any]:
-        """Return what executions in `state` can be searched by."""
-        return dict(self.attrs(state)) if self.attrs else {}
+        """Return what executions in `state` can be searched by. Raises GraphError when the graph's
+        `attrs` raises or returns what is no JSON object."""
+        if self.attrs is None:
+            return {}
+        try:
+            found = dict(self.attrs(state))
+            refuse_surrogates(found, "it")
+            json.dumps(found, allow_nan=False)
+        except Exception as exc:
+            raise GraphError(
+                f"`attrs` of graph {self.name!r} gives nothing that can be stored: "
+                f"{type(exc).__name__}: {exc}"
+            ) from exc
+        return found
 
     def changed_since(self, manifest: Mapping[str, str]) -> tuple[str, ...]:
         """Return what differs from the manifest of another version, by name: nodes, `state`,

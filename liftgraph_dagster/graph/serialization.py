@@ -52,6 +52,29 @@ def _adapted(schema: Any) -> Any:
     return copy
 
 
+def is_cut(value: Any, stored: Any) -> bool:
+    """Return True when `stored`, which was read from the JSON of `value`, lacks a part of it that
+    JSON leaves out without a word: a secret, an excluded field, a field of a subclass, one of two
+    keys that are written alike."""
+    if isinstance(value, pydantic.SecretStr | pydantic.SecretBytes):
+        return bool(value != stored)
+    if isinstance(value, pydantic.BaseModel) and isinstance(stored, pydantic.BaseModel):
+        if type(value) is not type(stored):
+            return isinstance(value, type(stored))
+        kind = type(value)
+        if any(
+            f.exclude and getattr(value, n) != getattr(stored, n)
+            for n, f in kind.model_fields.items()
+        ):
+            return True
+        return any(is_cut(getattr(value, n), getattr(stored, n)) for n in kind.model_fields)
+    if isinstance(value, dict) and isinstance(stored, dict):
+        return len(value) != len(stored) or any(map(is_cut, value.values(), stored.values()))
+    if isinstance(value, list | tuple) and isinstance(stored, list | tuple):
+        return any(map(is_cut, value, stored))
+    return False
+
+
 def equal(left: Any, right: Any) -> bool:
     """Return True when both have the same JSON: NaN equals NaN, and 1 is neither True nor 1.0."""
     return _json(left) == _json(right)

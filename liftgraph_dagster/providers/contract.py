@@ -103,15 +103,17 @@ class Choice(_FromServer):
 class PromptDetails(_FromServer):
     """Where prompt tokens came from."""
 
-    cached_tokens: int = 0
+    cached_tokens: Annotated[
+        int, pydantic.BeforeValidator(lambda n: n or 0), pydantic.Field(ge=0, lt=2**31)
+    ] = 0
 
 
 class Usage(_FromServer):
     """Tokens as the server counted them."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int = pydantic.Field(ge=0, lt=2**31)
+    completion_tokens: int = pydantic.Field(ge=0, lt=2**31)
+    total_tokens: int = pydantic.Field(ge=0, lt=2**32)
     prompt_tokens_details: PromptDetails | None = None
 
 
@@ -119,7 +121,7 @@ class ChatResponse(_FromServer):
     """Answer of `POST /v1/chat/completions`."""
 
     id: str
-    model: str
+    model: str = pydantic.Field(pattern=r"^[^\x00]*$")
     choices: list[Choice] = pydantic.Field(min_length=1)
     usage: Usage
 

@@ -336,3 +336,19 @@ def test_no_datasets_is_said(capsys: Capture) -> None:
     show.print_datasets([])
 
     assert capsys.readouterr().out == "No datasets.\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ({"a": float("nan"), "b": [float("inf"), 1.5]}, {"a": None, "b": [None, 1.5]}),
+        ({"a": "half \udc80"}, {"a": "half \udc80"}),
+        ({"a": {1, 2}}, {"a": [1, 2]}),
+        ({"a": 10**30}, {"a": 10**30}),
+    ],
+    ids=["not finite", "lone surrogate", "set", "huge"],
+)
+def test_what_is_printed_as_json_is_json(value: Any, read: Any, capsys: Capture) -> None:
+    show.print_json(value)
+
+    assert json.loads(capsys.readouterr().out) == read

@@ -471,3 +471,26 @@ def test_repeats_that_would_say_nothing_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=says):
         check_sampling(repeats, temperature)
+
+
+async def test_an_example_that_another_evaluation_is_running_is_waited_for() -> None:
+    bench = Bench()
+    await bench.run()
+    bench.graph = tickets_graph(start=begin_in_capitals)
+    started, let_go = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: Any) -> Answer:
+        started.set()
+        await let_go.wait()
+        return {"topic": "billing"}
+
+    bench.provider = ScriptedProvider(hold)
+    first = asyncio.create_task(bench.run())
+    await started.wait()
+    second = asyncio.create_task(bench.run())
+    for _turn in range(50):
+        await asyncio.sleep(0)
+    let_go.set()
+
+    assert ids(await second) == ids(await first)
+    assert len(bench.provider.requests) == len(EXAMPLES)

@@ -186,3 +186,27 @@ def test_an_error_body_is_flat_as_sglang_sends_it() -> None:
         "param": None,
         "code": 400,
     }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"usage": {"prompt_tokens": 3_000_000_000, "completion_tokens": 1, "total_tokens": 1}},
+        {"usage": {"prompt_tokens": -5, "completion_tokens": 1, "total_tokens": 1}},
+        {"model": "a\x00b"},
+    ],
+    ids=["too many tokens", "negative tokens", "NUL in the model"],
+)
+def test_an_answer_whose_numbers_no_history_can_hold_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(pydantic.ValidationError, match=next(iter(wrong))):
+        ChatResponse.model_validate(answer() | wrong)
+
+
+def test_cached_tokens_may_be_null() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    read = ChatResponse.model_validate(
+        answer() | {"usage": usage | {"prompt_tokens_details": {"cached_tokens": None}}}
+    )
+
+    assert read.usage.prompt_tokens_details is not None
+    assert read.usage.prompt_tokens_details.cached_tokens == 0
