@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -73,7 +72,10 @@ class Settings:
 
 
 def _modules(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    modules = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not modules:
+        raise ValueError("it names no module")
+    return modules
 
 
 def _positive(text: str) -> int:
@@ -85,13 +87,22 @@ def _positive(text: str) -> int:
 
 def _seconds(text: str) -> float:
     number = float(text)
-    if not 0 < number < math.inf:
-        raise ValueError("it must be a number of seconds, more than 0")
+    if not 0 < number <= _LONGEST_LEASE_S:
+        raise ValueError("it must be a number of seconds, more than 0 and at most a day")
     return number
 
 
+_LONGEST_LEASE_S = 86_400.0
+
+
 def _home(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        home = Path(text).expanduser().absolute()
+    except RuntimeError as exc:
+        raise ValueError(str(exc)) from exc
+    if any(part.is_file() for part in (home, *home.parents)):
+        raise ValueError("it lies in a file, not in a directory")
+    return home
 
 
 _READERS: Mapping[str, Any] = {

@@ -72,6 +72,10 @@ def test_home_is_absolute_and_knows_the_tilde(monkeypatch: pytest.MonkeyPatch) -
         ("LIFTGRAPH_LEASE_S", "-1"),
         ("LIFTGRAPH_LEASE_S", "nan"),
         ("LIFTGRAPH_LEASE_S", "inf"),
+        ("LIFTGRAPH_LEASE_S", "1e308"),
+        ("LIFTGRAPH_GRAPHS", ",,"),
+        ("LIFTGRAPH_HOME", "~no-such-user/x"),
+        ("LIFTGRAPH_HOME", f"{__file__}/below"),
         ("LIFTGRAPH_LEASE_S", "soon"),
     ],
 )
