@@ -349,6 +349,9 @@ class _Server:
                 socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
             run.pidfd = self._reply(run, _START_TIMEOUT_S)["pidfd"]
             yield run
+        except SandboxDied:
+            self.dead = True
+            raise
         except OSError as exc:
             self.dead = True
             raise SandboxDied(f"the sandbox's fork server went away: {exc}") from exc
@@ -391,7 +394,6 @@ class _Server:
         except queue.Empty:
             reply = None
         if reply is None:
-            self.dead = True
             raise SandboxDied("the sandbox's fork server does not answer")
         return reply
 
