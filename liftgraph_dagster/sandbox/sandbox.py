@@ -12,7 +12,6 @@ words why that is acceptable.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import itertools
 import json
@@ -42,6 +41,7 @@ from liftgraph_dagster.sandbox.program import (
     MAX_MESSAGE,
     MAX_PRINTED,
 )
+from liftgraph_dagster.sandbox.syntax import literal
 from liftgraph_dagster.sandbox.values import decode
 
 _SHORTEST_REASON = 10
@@ -91,9 +91,9 @@ class Call:
 
     def __post_init__(self) -> None:
         try:
-            given = ast.literal_eval(self.args)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as exc:
-            given = exc
+            given = literal(self.args)
+        except ValueError:
+            given = None
         if not isinstance(given, tuple):
             raise InputError(
                 f"{self.function} cannot be called with {self.args[:200]!r}: write the arguments "
@@ -349,6 +349,9 @@ class _Server:
                 socket.send_fds(self._control, [json.dumps(request).encode()], [theirs.fileno()])
             run.pidfd = self._reply(run, _START_TIMEOUT_S)["pidfd"]
             yield run
+        except SandboxDied:
+            self.dead = True
+            raise
         except OSError as exc:
             self.dead = True
             raise SandboxDied(f"the sandbox's fork server went away: {exc}") from exc
@@ -391,7 +394,6 @@ class _Server:
         except queue.Empty:
             reply = None
         if reply is None:
-            self.dead = True
             raise SandboxDied("the sandbox's fork server does not answer")
         return reply
 
