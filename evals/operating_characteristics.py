@@ -5,7 +5,7 @@ claim is "improved": the lower limit of the two-sided 95 % interval is above 0, 
 p < .05 with a positive mean. `rule` are the two statistical conditions of a deployment: the
 interval, and the same with one unseen worst case; the earlier simulation had at most 3.2 % of it
 without a difference. Nominal is 2.5 %. Percentages; beside them, in brackets, the figures of an
-earlier simulation by other code, whose scenarios were the same in standard deviation and share of ties.
+earlier simulation by other code, whose scenarios had the same standard deviation and share of ties.
 
     python evals/operating_characteristics.py [REPLICATES]      (default 2000, some minutes)
 """
