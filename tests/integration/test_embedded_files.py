@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from liftgraph_dagster.errors import ConfigurationError
-from liftgraph_dagster.storage.embedded import SYSTEM_USER, EmbeddedPostgres
+from liftgraph_dagster.storage.embedded import EmbeddedPostgres
+from liftgraph_dagster.storage.embedded_files import SYSTEM_USER
 from tests.support.servers import leave, new_home, processes, query, ready_owner, remove, servers
 
 pytestmark = pytest.mark.postgres
