@@ -234,22 +234,29 @@ class BatchRunner:
                 example.input,
                 attrs=self._conditions(graph, dataset) | {"example": example.id, "repeat": repeat},
             )
-        try:
-            answerer = await asker(Sampling(self._temperature, repeat))
-            execution = await self._executor.run(graph, execution.id, answerer)
-        except ExecutionBusy:  # another evaluation runs this very example
-            await asyncio.sleep(_LOOK_AGAIN_S)
-            again = {(example.id, repeat): await self._executor.store.get(execution.id)}
-            return await self._run_one(graph, program, dataset, example, repeat, again, asker)
-        except NodeFailed:
-            execution = await self._executor.store.get(execution.id)
-            if execution.status is not Status.FAILED:
-                raise  # an outage
-        except (ExecutionEnded, ExecutionFenced):  # somebody cancelled it meanwhile
-            execution = await self._executor.store.get(execution.id)
-            if not execution.status.ended:
-                raise
+        answerer = await asker(Sampling(self._temperature, repeat))
+        execution = await self._finished(graph, execution, answerer)
         return await self._done(graph, example, repeat, execution, reused=False)
+
+    async def _finished(
+        self, graph: Graph[Any], execution: Execution, answerer: Asker
+    ) -> Execution:
+        """Run an execution to its end, or wait while another evaluation does; return it."""
+        while True:
+            try:
+                return await self._executor.run(graph, execution.id, answerer)
+            except ExecutionBusy:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            except NodeFailed:
+                execution = await self._executor.store.get(execution.id)
+                if execution.status is not Status.FAILED:
+                    raise  # an outage
+                return execution
+            except (ExecutionEnded, ExecutionFenced):  # by the other one, or somebody cancelled it
+                execution = await self._executor.store.get(execution.id)
+                if not execution.status.ended:
+                    raise
+                return execution
 
     async def _done(
         self,
