@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from liftgraph_dagster.errors import ErrorClass, ExecutionFenced
+from liftgraph_dagster.errors import ErrorClass
 from liftgraph_dagster.execution.records import (
     EventKind,
     Execution,
@@ -165,16 +165,19 @@ class PostgresStateStore:
         return row["owner"] if row else None
 
     async def cancel(self, execution_id: ExecutionId, *, reason: str) -> Execution:
-        while True:
-            execution = await self.get(execution_id)
-            if execution.status.ended:
-                raise ended(execution)
-            commit = Commit(execution.rev, [cancelled_event(reason)], status=Status.CANCELLED)
-            try:
-                await self.commit(execution_id, commit)
-            except ExecutionFenced:
-                continue  # it took a step meanwhile; cancel it from there
-            return await self.get(execution_id)
+        event = cancelled_event(reason)
+        moved = await self._database.fetch_one(
+            "cancel_execution",
+            id=_uuid(execution_id),
+            finished_at=finished_at(Status.CANCELLED),
+            at=event.started_at,
+            kind=event.kind.value,
+            note=_without_nul(event.note),
+        )
+        execution = await self.get(execution_id)
+        if moved is None:
+            raise ended(execution)
+        return execution
 
 
 def _uuid(execution_id: str) -> str:

@@ -92,6 +92,28 @@ WITH moved AS (
 SELECT id
 FROM moved
 
+-- cancel_execution --
+-- Ends an execution from wherever it stands, whoever runs it, with a line of history. Returns the
+-- id, or no row when it has ended or does not exist.
+WITH moved AS (
+    UPDATE graph_executions
+    SET rev = rev + 1,
+        status = 'cancelled',
+        finished_at = :finished_at
+    WHERE id = :id
+        AND status NOT IN ('succeeded', 'cancelled')
+    RETURNING id, rev
+), appended AS (
+    INSERT INTO node_events (
+        execution_id, seq, at, kind, node, node_type, branch, attempt, duration_us, reads, note,
+        calls, prompt_tokens, cached_tokens, completion_tokens, model_us
+    )
+    SELECT id, rev, :at, :kind, '', '', '', 1, 0, '', :note, 0, 0, 0, 0, 0
+    FROM moved
+)
+SELECT id
+FROM moved
+
 -- get_history --
 -- Returns the events of an execution after a place, oldest first.
 SELECT
