@@ -251,8 +251,8 @@ def test_the_weights_are_there() -> None:
 
 
 OPENMP = """
-from liftgraph_dagster.providers.local.model import LocalModel
-LocalModel().load()
+from liftgraph_dagster.providers.local.model import _llama
+_llama()
 """
 
 
