@@ -46,7 +46,7 @@ def members(state: GraphState) -> dict[str, bytes]:
     found = {}
     for name in type(state).model_fields:
         try:
-            member = dump(state, include={name})[1:-1]
+            member = dump(state, include={name}, warnings=False)[1:-1]
             if _REPLACED in member:  # a lone surrogate in a key is replaced without a word
                 refuse_surrogates(getattr(state, name), "it")
         except (PydanticSerializationError, ValueError, InputError) as exc:
