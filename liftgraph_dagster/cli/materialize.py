@@ -33,7 +33,7 @@ def materialize(graph: str, everything: bool) -> None:
         with BatchProgress(len(examples) * programs) as progress:
             _materialize(settings, graph, progress, everything=everything)
         evaluations = asyncio.run(_evaluations(settings, graph, examples))
-    print_evaluations(graph, evaluations)
+    print_evaluations(graph, evaluations, with_executions=False)
     _what_next(graph, evaluations[0].batch.runs[0])
 
 
@@ -41,6 +41,7 @@ def _materialize(
     settings: Settings, graph: str, progress: BatchProgress, *, everything: bool
 ) -> None:
     import dagster as dg
+    from dagster._core.errors import DagsterExecutionInterruptedError
 
     from liftgraph_dagster.defs.assets.evaluation import (
         ExecutionsConfig,
@@ -53,16 +54,19 @@ def _materialize(
     configure_instance(Path(os.environ["DAGSTER_HOME"]))
     installation = Installation(settings, observers=[progress.on_event], on_run=progress.on_run)
     with dg.DagsterInstance.get() as instance:
-        dg.materialize(
-            [labelled_examples, baseline_executions, baseline_scores],
-            instance=instance,
-            partition_key=graph,
-            resources={"liftgraph": installation},
-            run_config=dg.RunConfig(
-                ops={"baseline_executions": ExecutionsConfig(everything=everything)},
-                loggers={"console": {"config": {"log_level": "CRITICAL"}}},
-            ),
-        )
+        try:
+            dg.materialize(
+                [labelled_examples, baseline_executions, baseline_scores],
+                instance=instance,
+                partition_key=graph,
+                resources={"liftgraph": installation},
+                run_config=dg.RunConfig(
+                    ops={"baseline_executions": ExecutionsConfig(everything=everything)},
+                    loggers={"console": {"config": {"log_level": "CRITICAL"}}},
+                ),
+            )
+        except DagsterExecutionInterruptedError:  # Dagster's name for a Ctrl-C
+            raise KeyboardInterrupt from None
 
 
 async def _work(
