@@ -164,9 +164,11 @@ def print_execution(trace: Trace, *, as_json: bool) -> None:
         print_value(out, trace.outcome)
 
 
-def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
+def print_evaluations(
+    graph: str, evaluations: Sequence[Evaluation], *, with_executions: bool = True
+) -> None:
     """Print one table: each example under each program, repeat by repeat, and what they add up
-    to."""
+    to. An id is long: without the executions' ids there is room for the outcomes."""
     out = console()
     repeats = max(run.repeat for one in evaluations for run in one.batch.runs) + 1
     table = Table(header_style="bold", box=None, pad_edge=False, expand=True)
@@ -178,7 +180,8 @@ def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
     table.add_column("status", no_wrap=True)
     for column in ("score", "tokens", "seconds"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("execution", overflow="fold")
+    if with_executions:
+        table.add_column("execution", overflow="fold")
     for example_id, rows in _by_example(evaluations).items():
         for index, (evaluation, run, score) in enumerate(rows):
             table.add_row(
@@ -190,7 +193,7 @@ def print_evaluations(graph: str, evaluations: Sequence[Evaluation]) -> None:
                 _score(score.value),
                 str(run.usage.tokens),
                 f"{run.seconds:.1f}",
-                run.execution.id,
+                *([run.execution.id] if with_executions else []),
                 end_section=index == len(rows) - 1,
             )
     table.add_section()
