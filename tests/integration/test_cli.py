@@ -196,12 +196,18 @@ async def test_what_has_ended_cannot_be_resumed(cli: Cli, installation: Settings
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run", "prompt_to_code", "Round the price."], ["materialize", "tickets"]]
+    ("arguments", "left"),
+    [
+        (["run", "prompt_to_code", "Round the price."], {"suspended"}),
+        (["materialize", "tickets"], {"suspended", "running"}),
+    ],
+    ids=["run", "materialize"],
 )
-def test_an_interrupt_suspends_the_execution(
-    arguments: list[str], cli: Cli, installation: Settings, folder: Path
+def test_an_interrupt_suspends_what_has_begun(
+    arguments: list[str], left: set[str], cli: Cli, installation: Settings, folder: Path
 ) -> None:
-    """Ctrl-C reaches every process of the terminal; none of them prints a traceback."""
+    """Ctrl-C reaches every process of the terminal; none of them prints a traceback. Of a batch an
+    execution may have been accepted and not begun: it stays `running`, and is begun next time."""
     asked, answer = threading.Event(), threading.Event()
 
     async def hang(number: int, _: str) -> None:
@@ -225,7 +231,9 @@ def test_an_interrupt_suspends_the_execution(
         answer.set()
 
     executions = json_of(cli("execution", "list", "--json"))
-    assert {execution["status"] for execution in executions} == {"suspended"}
+    found = {execution["status"] for execution in executions}
+    assert "suspended" in found
+    assert found <= left
     assert "Traceback" not in said
     assert said.splitlines()[-1] == "Interrupted."
     assert process.returncode == exits.INTERRUPTED

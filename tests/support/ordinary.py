@@ -1,14 +1,21 @@
-"""Running a script of the tests as an ordinary user, when the tests themselves are root's."""
+"""Running a script of the tests as an ordinary user, when the tests themselves are root's.
+
+The project may lie where only root can read it; the user gets a copy of its Python files.
+"""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
 USER = 64321
+_PROJECT = Path(__file__).parents[2]
 _CHECK = "import sys; sys.exit(sys.version_info < (3, 11))"
 
 
@@ -32,15 +39,30 @@ def run(script: Path, *args: str) -> str:
     python = interpreter()
     assert python is not None
     done = subprocess.run(
-        [python, str(script), *args],
+        [python, str(_copy() / script.relative_to(_PROJECT)), *args],
         text=True,
         capture_output=True,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PYTHONPATH": str(_copy()), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd="/",
         **_as_ordinary(),
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@cache
+def _copy() -> Path:
+    """Return a directory that everybody may read, with the package and the tests in it."""
+    copy = Path(tempfile.mkdtemp(prefix="liftgraph-copy-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for package in ("liftgraph_dagster", "tests"):
+        for file in (_PROJECT / package).rglob("*.py"):
+            to = copy / file.relative_to(_PROJECT)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(file.read_bytes())
+    for path in [copy, *copy.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return copy
 
 
 def _as_ordinary() -> dict[str, object]:
