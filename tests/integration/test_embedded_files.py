@@ -256,9 +256,8 @@ def test_the_server_of_root_runs_when_its_programs_lie_in_a_private_directory(
 @as_root
 def test_the_server_of_an_ordinary_user_runs_as_that_user(private: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
-    if subprocess.run(
-        ["test", "-r", package() / "__init__.py"], user=nobody, check=False
-    ).returncode:
+    reading = ["test", "-r", str(package() / "__init__.py")]
+    if subprocess.run(reading, user=nobody, check=False).returncode:
         pytest.skip("the packages lie where nobody but root can read them")
     os.chown(private, nobody, nobody)
     owner = ready_owner(private, str(nobody))
