@@ -1,7 +1,10 @@
 """The resource of every asset: an installation of LiftGraph."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,7 +49,30 @@ class Installation:
             ) as lg:
                 return await work(lg)
 
-        return asyncio.run(opened())
+        with _orderly_interrupts():
+            return asyncio.run(opened())
+
+
+@contextmanager
+def _orderly_interrupts() -> Iterator[None]:
+    """Let an interrupt cancel the work, as asyncio does, and raise KeyboardInterrupt at its end.
+
+    Dagster's own handler raises in the middle of whatever runs: a node that it hits would be
+    recorded as failed, and the rest of a batch would go on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT),
+    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def configure_instance(home: Path) -> None:

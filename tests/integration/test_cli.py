@@ -225,10 +225,13 @@ def test_an_interrupt_suspends_what_has_begun(
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert asked.wait(60)
-        os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-        answer.set()
+        try:
+            assert asked.wait(60)
+            os.killpg(process.pid, signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            answer.set()
+            process.kill()
 
     executions = json_of(cli("execution", "list", "--json"))
     found = {execution["status"] for execution in executions}
