@@ -1,0 +1,201 @@
+"""Values of a function's parameters and of its result, made up to try predicates on."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from liftgraph_dagster.prompt_to_code.types import Type, parse
+
+_RELATED = 0.7
+"""Share of the results that are computed from the parameters. A predicate tells how the result
+depends on them, and a result drawn without looking would fail nearly all predicates alike."""
+_INTEGERS = (*range(-3, 13), 15, 20, 30, 50, 99, 100, 101, 365, 1000, -10, -100)
+_FLOATS = (*(float(n) for n in range(-2, 11)), 0.5, 1.5, 2.25, -0.5, 0.1, 99.9, 100.0, 1000.0)
+_TEXTS = (
+    "", "a", "b", "A", " ", "ab", "ba", "aba", "Abc", "abc", "abc abc", "Hello World", "hello",
+    "racecar", "a b c", " pad ", "x,y", "a-b", "key=1", "12", "3.5", "-1", "()", "(]", "Ünï",
+    "the quick brown fox", "one\ntwo", "madam", "aaa", "zZ9!",
+)  # fmt: skip
+_LONGEST = 6
+_DEEPEST = 3
+
+
+def rows(
+    parameters: Mapping[str, str | None], returns: str | None, *, seed: str, n: int
+) -> list[dict[str, Any]]:
+    """Return `n` rows of values by name, `result` among them.
+
+    Values have the types that the hints name, small and often equal to one another; where a hint is
+    open or unknown they have several. Most results are computed from the row's own parameters: a
+    length, a sum, a sorted list, the text in capitals. One seed gives one list of rows.
+    """
+    rng = random.Random(seed)
+    kinds = {name: _type(hint) for name, hint in parameters.items()}
+    wanted = _type(returns)
+    found = []
+    for _ in range(n):
+        row = {name: _value(rng, kind, 0) for name, kind in kinds.items()}
+        row["result"] = _result(rng, row, wanted)
+        found.append(row)
+    return found
+
+
+def _type(hint: str | None) -> Type:
+    try:
+        return parse(hint or "Any")
+    except ValueError:
+        return Type("Any")
+
+
+def _result(rng: random.Random, row: Mapping[str, Any], wanted: Type) -> Any:
+    if rng.random() < _RELATED:
+        related = [value for value in _related(list(row.values())) if _conforms(value, wanted)]
+        if related:
+            return rng.choice(related)
+    return _value(rng, wanted, 0)
+
+
+def _value(rng: random.Random, kind: Type, depth: int) -> Any:
+    """Return a value of a type."""
+    size = rng.choice((0, 1, 1, 2, 2, 3, 3, 4, _LONGEST)) if depth < _DEEPEST else 0
+    arguments = kind.arguments
+
+    def inner(index: int = 0) -> Any:
+        item = arguments[index] if index < len(arguments) else _ELEMENT
+        return _value(rng, item, depth + 1)
+
+    match kind.name:
+        case "int":
+            return rng.choice(_INTEGERS)
+        case "float" | "complex" | "Decimal" | "Fraction":
+            return rng.choice(_FLOATS)
+        case "bool":
+            return rng.random() < 0.5
+        case "str":
+            return rng.choice(_TEXTS)
+        case "bytes":
+            return rng.choice(_TEXTS).encode()
+        case "None":
+            return None
+        case "Union":
+            return _value(rng, rng.choice(arguments), depth)
+        case "Literal":
+            return _literal(rng.choice(arguments).name)
+        case "tuple" if arguments and arguments[-1].name != "Ellipsis":
+            return tuple(inner(index) for index in range(len(arguments)))
+        case "tuple":
+            return tuple(inner() for _ in range(size))
+        case "set" | "frozenset":
+            return {_hashable(inner()) for _ in range(size)}
+        case "dict" | "Mapping" | "MutableMapping" | "Counter" | "defaultdict" | "OrderedDict":
+            key = arguments[0] if arguments else Type("str")
+            return {_hashable(_value(rng, key, depth + 1)): inner(1) for _ in range(size)}
+        case "list" | "Sequence" | "Iterable" | "Collection" | "MutableSequence" | "deque":
+            items = [inner() for _ in range(size)]
+            return sorted(items) if rng.random() < 0.3 and _sortable(items) else items
+        case _:
+            return _value(rng, rng.choice(_ANYTHING), depth + 1)
+
+
+_ELEMENT = Type("int")
+_ANYTHING = (
+    Type("int"), Type("str"), Type("float"), Type("bool"), Type("None"), Type("list"), Type("dict"),
+)  # fmt: skip
+_PYTHON: dict[str, tuple[type, ...]] = {
+    "int": (int,), "float": (int, float), "bool": (bool,), "str": (str,), "bytes": (bytes,),
+    "None": (type(None),), "list": (list,), "tuple": (tuple,), "dict": (dict,), "set": (set,),
+    "frozenset": (set,), "Sequence": (list,), "Mapping": (dict,), "Iterable": (list,),
+}  # fmt: skip
+
+
+def _conforms(value: Any, kind: Type) -> bool:
+    """Return True when a value has a type, as far as it is looked into."""
+    if kind.name == "Union":
+        return any(_conforms(value, member) for member in kind.arguments)
+    if kind.name in ("Any", "object"):
+        return True
+    python = _PYTHON.get(kind.name, ())
+    if not isinstance(value, python) or (isinstance(value, bool) and kind.name != "bool"):
+        return False
+    arguments = kind.arguments
+    if isinstance(value, tuple) and arguments and arguments[-1].name != "Ellipsis":
+        return len(value) == len(arguments) and all(map(_conforms, value, arguments))
+    if isinstance(value, list | set | tuple) and arguments:
+        return all(_conforms(item, arguments[0]) for item in value)
+    if isinstance(value, dict) and len(arguments) == 2:
+        items = value.items()
+        return all(_conforms(k, arguments[0]) and _conforms(v, arguments[1]) for k, v in items)
+    return True
+
+
+def _related(values: list[Any]) -> list[Any]:
+    """Return what functions commonly make of some values. Sets are taken in sorted order: their own
+    differs from process to process."""
+    found = list(values)
+    values = [sorted(v, key=repr) if isinstance(v, set) else v for v in values]
+    for value in values:
+        for make in _MAKERS:
+            found += _tried(make, value)
+        found += [other in value for other in values if _tried(lambda a, b: b in a, value, other)]
+    for a in values:
+        for b in values:
+            for join in _JOINERS:
+                if a is not b:
+                    found += _tried(join, a, b)
+    return found
+
+
+def _tried(make: Callable[..., Any], *values: Any) -> list[Any]:
+    try:
+        return [make(*values)]
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError):
+        return []
+
+
+def _none(value: Any) -> None:
+    """Return what a function returns that has not found anything."""
+
+
+_MAKERS: tuple[Callable[[Any], Any], ...] = (
+    len, sum, min, max, sorted, bool, abs, set, str, list,
+    lambda v: v + 1, lambda v: v - 1, lambda v: 2 * v, lambda v: v * v, lambda v: v / 2,
+    lambda v: v // 2, lambda v: -v, lambda v: v % 2 == 0, lambda v: not v, lambda v: v > 0,
+    lambda v: v[0], lambda v: v[-1], lambda v: v[1:], lambda v: v[:-1], lambda v: v[::-1],
+    lambda v: v == v[::-1], lambda v: list(dict.fromkeys(v)), lambda v: sum(v) / len(v),
+    lambda v: sorted(v, reverse=True), lambda v: sorted(set(v)), lambda v: [*v, *v],
+    lambda v: v.upper(), lambda v: v.lower(), lambda v: v.title(), lambda v: v.strip(),
+    lambda v: v.split(), lambda v: v.replace(" ", ""), lambda v: "".join(sorted(v)),
+    lambda v: list(v.keys()), lambda v: list(v.values()), lambda v: sum(v.values()),
+    lambda v: max(v, key=v.get), lambda v: {item: v.count(item) for item in v},
+    lambda v: {b: a for a, b in v.items()}, lambda v: v.split()[-1], lambda v: (min(v), max(v)),
+    lambda v: [item for item in v if item > 0], lambda v: [item for item in v if item % 2 == 0],
+    lambda v: [a + 1 for a in v], lambda v: [a * a for a in v], lambda v: round(v, 1),
+    lambda v: divmod(v, 10), lambda v: len(set(v)), lambda v: len(v.split()), _none,
+)  # fmt: skip
+_JOINERS: tuple[Callable[[Any, Any], Any], ...] = (
+    lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b if abs(a) + abs(b) < 10**6 else a,
+    lambda a, b: a / b, lambda a, b: a // b, lambda a, b: a % b, max,
+    lambda a, b: a == b, lambda a, b: a < b, lambda a, b: a | b, lambda a, b: a.count(b),
+    lambda a, b: a.index(b), lambda a, b: a.split(b), lambda a, b: [x for x in a if x in b],
+    lambda a, b: [x for x in a if x != b], lambda a, b: [x for x in a if x < b],
+    lambda a, b: a[b], lambda a, b: a[:b], lambda a, b: [*a, b], lambda a, b: divmod(a, b),
+    lambda a, b: a.startswith(b), lambda a, b: list(zip(a, b, strict=False)),
+)  # fmt: skip
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _hashable(value: Any) -> Any:
+    return value if not isinstance(value, list | dict | set) else str(value)
+
+
+def _sortable(items: list[Any]) -> bool:
+    return bool(_tried(sorted, items))
