@@ -9,11 +9,11 @@ from typing import NamedTuple
 from liftgraph_dagster.evaluation.metrics.matching import Matching, match
 from liftgraph_dagster.evaluation.metrics.text import token_f1
 from liftgraph_dagster.prompt_to_code.ir import Assertion, Signature
-from liftgraph_dagster.prompt_to_code.metrics.behaviour import RAISES, agreement, verdicts
+from liftgraph_dagster.prompt_to_code.metrics.behaviour import agreement, verdicts
 from liftgraph_dagster.prompt_to_code.metrics.predicates import canonical, renamed
 
 _BY_TEXT = 0.5
-"""What two predicates are worth at the most of which one cannot be tried."""
+"""What two predicates are worth at the most that cannot be told apart by trying."""
 
 
 class _Predicate(NamedTuple):
@@ -33,7 +33,7 @@ def match_assertions(
     Two assertions are alike by the first of these that applies:
 
         1                   their canonical forms are equal
-        agreement(a, b)     both can be tried on generated inputs; see `behaviour.agreement`
+        agreement(a, b)     generated inputs can tell; see `behaviour.agreement`
         0.5 * token F1      else
 
     Args:
@@ -58,13 +58,16 @@ def _predicate(text: str) -> _Predicate:
 def _tried(
     predicates: Sequence[_Predicate], expected: Sequence[_Predicate], signature: Signature
 ) -> list[_Predicate]:
-    """Return the predicates with what they say of inputs that depend on the label alone: so all
-    drafts of an example are tried on the same."""
+    """Return the predicates with what they say of generated inputs."""
     texts = list(dict.fromkeys(p.text for p in predicates if p.form is not None))
-    seed = "\n".join([signature.header(), *sorted(p.text for p in expected)])
-    parameters = {p.name: p.type_hint for p in signature.parameters}
-    said = dict(zip(texts, verdicts(texts, parameters, signature.returns, seed), strict=True))
-    return [p._replace(verdicts=said.get(p.text)) for p in predicates]
+    said = verdicts(
+        texts,
+        {p.name: p.type_hint for p in signature.parameters},
+        signature.returns,
+        expected=[p.text for p in expected],
+    )
+    by_text = dict(zip(texts, said, strict=True))
+    return [p._replace(verdicts=by_text.get(p.text)) for p in predicates]
 
 
 def _equal(drafted: _Predicate, expected: _Predicate) -> bool:
@@ -76,8 +79,10 @@ def _equal(drafted: _Predicate, expected: _Predicate) -> bool:
 def _similarity(drafted: _Predicate, expected: _Predicate) -> float:
     if _equal(drafted, expected):
         return 1.0
-    if drafted.verdicts and expected.verdicts and set(expected.verdicts) != {RAISES}:
-        return agreement(drafted.verdicts, expected.verdicts)
+    if drafted.verdicts and expected.verdicts:
+        agreed = agreement(drafted.verdicts, expected.verdicts)
+        if agreed is not None:
+            return agreed
     return _BY_TEXT * token_f1(_tokens(drafted.text), _tokens(expected.text))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from liftgraph_dagster.prompt_to_code.types import Type, parse
@@ -19,28 +19,118 @@ _TEXTS = (
     "racecar", "a b c", " pad ", "x,y", "a-b", "key=1", "12", "3.5", "-1", "()", "(]", "Ünï",
     "the quick brown fox", "one\ntwo", "madam", "aaa", "zZ9!",
 )  # fmt: skip
-_LONGEST = 6
+_KNOWN = 0.4
+"""Share of the texts and whole numbers that are made of known constants."""
+_SIZES = (0, 1, 1, 2, 2, 3, 3, 4, 6)
 _DEEPEST = 3
 
 
-def rows(
-    parameters: Mapping[str, str | None], returns: str | None, *, seed: str, n: int
-) -> list[dict[str, Any]]:
-    """Return `n` rows of values by name, `result` among them.
+class Inputs:
+    """A source of rows of values; one seed gives one list of rows.
 
     Values have the types that the hints name, small and often equal to one another; where a hint is
     open or unknown they have several. Most results are computed from the row's own parameters: a
-    length, a sum, a sorted list, the text in capitals. One seed gives one list of rows.
+    length, a sum, a sorted list, the text in capitals.
+
+    Args:
+        parameters: the type hint of each parameter, by name.
+        returns: the type hint of the result.
+        constants: numbers and texts to use as values, too, and near them; of other types none.
+        seed: of the random numbers.
     """
-    rng = random.Random(seed)
-    kinds = {name: _type(hint) for name, hint in parameters.items()}
-    wanted = _type(returns)
-    found = []
-    for _ in range(n):
-        row = {name: _value(rng, kind, 0) for name, kind in kinds.items()}
-        row["result"] = _result(rng, row, wanted)
-        found.append(row)
-    return found
+
+    def __init__(
+        self,
+        parameters: Mapping[str, str | None],
+        returns: str | None,
+        *,
+        constants: Iterable[Any] = (),
+        seed: str,
+    ) -> None:
+        self._parameters = {name: _type(hint) for name, hint in parameters.items()}
+        self._returns = _type(returns)
+        self._random = random.Random(seed)
+        known = list(constants)
+        self._texts = [value for value in known if isinstance(value, str)]
+        self._numbers = [int(value) for value in known if type(value) in (int, float)]
+
+    def rows(self, n: int) -> list[dict[str, Any]]:
+        """Return `n` rows of values by name, `result` among them."""
+        return [self._row() for _ in range(n)]
+
+    def _row(self) -> dict[str, Any]:
+        row = {name: self._value(kind, 0) for name, kind in self._parameters.items()}
+        return row | {"result": self._result(row)}
+
+    def _result(self, row: Mapping[str, Any]) -> Any:
+        if self._random.random() < _RELATED:
+            made = _related(list(row.values()))
+            related = [value for value in made if _conforms(value, self._returns)]
+            if related:
+                return self._random.choice(related)
+        return self._value(self._returns, 0)
+
+    def _value(self, kind: Type, depth: int) -> Any:
+        """Return a value of a type."""
+        choose = self._random.choice
+        arguments = kind.arguments
+        match kind.name:
+            case "int":
+                return self._integer()
+            case "float" | "complex" | "Decimal" | "Fraction":
+                return float(self._integer()) if self._random.random() < 0.3 else choose(_FLOATS)
+            case "bool":
+                return self._random.random() < 0.5
+            case "str":
+                return self._text()
+            case "bytes":
+                return self._text().encode()
+            case "None":
+                return None
+            case "Union":
+                return self._value(choose(arguments), depth)
+            case "Literal":
+                return _literal(choose(arguments).name)
+            case "tuple" if arguments and arguments[-1].name != "Ellipsis":
+                return tuple(self._value(argument, depth + 1) for argument in arguments)
+            case "tuple":
+                return tuple(self._items(kind, depth))
+            case "set" | "frozenset":
+                return set(map(_hashable, self._items(kind, depth)))
+            case "dict" | "Mapping" | "MutableMapping" | "Counter" | "defaultdict" | "OrderedDict":
+                return self._dict(kind, depth)
+            case "list" | "Sequence" | "Iterable" | "Collection" | "MutableSequence" | "deque":
+                items = self._items(kind, depth)
+                in_order = _tried(sorted, items) if self._random.random() < 0.3 else []
+                return in_order[0] if in_order else items
+            case _:
+                return self._value(choose(_ANYTHING), depth + 1)
+
+    def _integer(self) -> int:
+        if self._numbers and self._random.random() < _KNOWN:
+            return self._random.choice(self._numbers) + self._random.choice((-1, 0, 0, 0, 1))
+        return self._random.choice(_INTEGERS)
+
+    def _text(self) -> str:
+        text = self._random.choice(_TEXTS)
+        if not self._texts or self._random.random() > _KNOWN:
+            return text
+        known = self._random.choice(self._texts)
+        return self._random.choice((known, known + text, text + known, text + known + text))
+
+    def _items(self, kind: Type, depth: int) -> list[Any]:
+        item = kind.arguments[0] if kind.arguments else _ELEMENT
+        return [self._value(item, depth + 1) for _ in range(self._size(depth))]
+
+    def _dict(self, kind: Type, depth: int) -> dict[Any, Any]:
+        key, item = kind.arguments if len(kind.arguments) == 2 else (Type("str"), _ELEMENT)
+        return {
+            _hashable(self._value(key, depth + 1)): self._value(item, depth + 1)
+            for _ in range(self._size(depth))
+        }
+
+    def _size(self, depth: int) -> int:
+        return self._random.choice(_SIZES) if depth < _DEEPEST else 0
 
 
 def _type(hint: str | None) -> Type:
@@ -48,56 +138,6 @@ def _type(hint: str | None) -> Type:
         return parse(hint or "Any")
     except ValueError:
         return Type("Any")
-
-
-def _result(rng: random.Random, row: Mapping[str, Any], wanted: Type) -> Any:
-    if rng.random() < _RELATED:
-        related = [value for value in _related(list(row.values())) if _conforms(value, wanted)]
-        if related:
-            return rng.choice(related)
-    return _value(rng, wanted, 0)
-
-
-def _value(rng: random.Random, kind: Type, depth: int) -> Any:
-    """Return a value of a type."""
-    size = rng.choice((0, 1, 1, 2, 2, 3, 3, 4, _LONGEST)) if depth < _DEEPEST else 0
-    arguments = kind.arguments
-
-    def inner(index: int = 0) -> Any:
-        item = arguments[index] if index < len(arguments) else _ELEMENT
-        return _value(rng, item, depth + 1)
-
-    match kind.name:
-        case "int":
-            return rng.choice(_INTEGERS)
-        case "float" | "complex" | "Decimal" | "Fraction":
-            return rng.choice(_FLOATS)
-        case "bool":
-            return rng.random() < 0.5
-        case "str":
-            return rng.choice(_TEXTS)
-        case "bytes":
-            return rng.choice(_TEXTS).encode()
-        case "None":
-            return None
-        case "Union":
-            return _value(rng, rng.choice(arguments), depth)
-        case "Literal":
-            return _literal(rng.choice(arguments).name)
-        case "tuple" if arguments and arguments[-1].name != "Ellipsis":
-            return tuple(inner(index) for index in range(len(arguments)))
-        case "tuple":
-            return tuple(inner() for _ in range(size))
-        case "set" | "frozenset":
-            return {_hashable(inner()) for _ in range(size)}
-        case "dict" | "Mapping" | "MutableMapping" | "Counter" | "defaultdict" | "OrderedDict":
-            key = arguments[0] if arguments else Type("str")
-            return {_hashable(_value(rng, key, depth + 1)): inner(1) for _ in range(size)}
-        case "list" | "Sequence" | "Iterable" | "Collection" | "MutableSequence" | "deque":
-            items = [inner() for _ in range(size)]
-            return sorted(items) if rng.random() < 0.3 and _sortable(items) else items
-        case _:
-            return _value(rng, rng.choice(_ANYTHING), depth + 1)
 
 
 _ELEMENT = Type("int")
@@ -195,7 +235,3 @@ def _literal(text: str) -> Any:
 
 def _hashable(value: Any) -> Any:
     return value if not isinstance(value, list | dict | set) else str(value)
-
-
-def _sortable(items: list[Any]) -> bool:
-    return bool(_tried(sorted, items))

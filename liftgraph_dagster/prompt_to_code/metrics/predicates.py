@@ -55,6 +55,13 @@ def canonical(text: str) -> str | None:
         return None
 
 
+def constants(text: str) -> list[Any]:
+    """Return the constants of a predicate; none when it is no expression."""
+    tree = _parsed(text)
+    parts = ast.walk(tree) if tree is not None else []
+    return [part.value for part in parts if isinstance(part, ast.Constant)]
+
+
 def _parsed(text: str) -> ast.expr | None:
     try:
         with warnings.catch_warnings(action="ignore"):  # of its `is 1` and its "\\d"
