@@ -315,7 +315,8 @@ class LiftGraph:
             raise ConfigurationError(
                 f"graph {batch.graph!r} has no metric; give it one: Graph(..., metric=...)"
             )
-        scores = score_batch(batch, as_metric(metric))
+        # In a thread: a metric may run code or ask a model, and executions go on meanwhile.
+        scores = await asyncio.to_thread(score_batch, batch, as_metric(metric))
         await self.evaluations.save(scores)
         return Evaluation(batch, tuple(scores), summarize(batch, scores))
 

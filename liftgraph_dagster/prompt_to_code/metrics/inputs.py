@@ -12,7 +12,7 @@ from liftgraph_dagster.prompt_to_code.types import Type, parse
 _RELATED = 0.7
 """Share of the results that are computed from the parameters. A predicate tells how the result
 depends on them, and a result drawn without looking would fail nearly all predicates alike."""
-_INTEGERS = (*range(-3, 13), 15, 20, 30, 50, 99, 100, 101, 365, 1000, -10, -100)
+_INTEGERS: tuple[int, ...] = (*range(-3, 13), 15, 20, 30, 50, 99, 100, 101, 365, 1000, -10, -100)
 _FLOATS = (*(float(n) for n in range(-2, 11)), 0.5, 1.5, 2.25, -0.5, 0.1, 99.9, 100.0, 1000.0)
 _TEXTS = (
     "", "a", "b", "A", " ", "ab", "ba", "aba", "Abc", "abc", "abc abc", "Hello World", "hello",
@@ -52,7 +52,7 @@ class Inputs:
         self._random = random.Random(seed)
         known = list(constants)
         self._texts = [value for value in known if isinstance(value, str)]
-        self._numbers = [int(value) for value in known if type(value) in (int, float)]
+        self._numbers: list[int] = [int(value) for value in known if type(value) in (int, float)]
 
     def rows(self, n: int) -> list[dict[str, Any]]:
         """Return `n` rows of values by name, `result` among them."""
