@@ -127,6 +127,21 @@ def _model_server(url: str) -> Finding:
     return Finding("model", good, f"{url} answers {response.status_code}")
 
 
+def _sandbox(settings: Settings) -> Finding:
+    from liftgraph_dagster.sandbox.sandbox import Sandbox
+
+    try:
+        with Sandbox(unsafe_ok=settings.sandbox_unsafe_ok) as sandbox:
+            report = sandbox.run("")
+    except LiftGraphError as exc:
+        return Finding("sandbox", False, str(exc))
+    if report.unsafe_ok:
+        missing = ", ".join(report.level.missing)
+        says = f"{report.level}; {missing} missing, accepted because: {report.unsafe_ok}"
+        return Finding("sandbox", True, says)
+    return Finding("sandbox", True, str(report.level))
+
+
 def _graphs(settings: Settings) -> Finding:
     from liftgraph_dagster.app import load_graphs
 
@@ -142,5 +157,6 @@ _CHECKS: tuple[Callable[[Settings], Finding], ...] = (
     _home,
     _database,
     _model,
+    _sandbox,
     _graphs,
 )

@@ -6,9 +6,7 @@ ExtractIntent -> Draft(DraftSignature | DraftAssertions | DraftEffects) -> Assem
 
 from __future__ import annotations
 
-import ast
 import keyword
-import warnings
 from typing import Any
 
 import dspy
@@ -26,6 +24,7 @@ from liftgraph_dagster.prompt_to_code.ir import (
     Signature,
     TypedHole,
 )
+from liftgraph_dagster.prompt_to_code.running import check
 from liftgraph_dagster.prompt_to_code.signatures import (
     DraftAssertionsSignature,
     DraftEffectsSignature,
@@ -36,7 +35,7 @@ from liftgraph_dagster.prompt_to_code.signatures import (
     OpenPoint,
     SuggestHolesSignature,
 )
-from liftgraph_dagster.prompt_to_code.state import CodeCheck, PromptState
+from liftgraph_dagster.prompt_to_code.state import PromptState
 from liftgraph_dagster.prompt_to_code.types import is_type_hint, written
 
 
@@ -179,21 +178,13 @@ class GenerateCode(SignatureNode[PromptState]):
 
 
 class CheckCode(FunctionNode[PromptState]):
-    """Whether the code is Python and defines the function; nothing is run."""
+    """Whether the code is Python, defines the function, and loads in the sandbox."""
 
     reads = ("code", "function_name")
     writes = ("check",)
 
     def call(self, code: str, function_name: str) -> dict[str, Any]:
-        try:
-            with warnings.catch_warnings(action="ignore"):  # of its `is 1` and its "\\d"
-                tree = ast.parse(code)
-                compile(tree, "<generated>", "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
-            return {"check": CodeCheck(parses=False, problems=[f"does not compile: {exc}"])}
-        defined = [part.name for part in tree.body if isinstance(part, ast.FunctionDef)]
-        problems = [] if function_name in defined else [f"does not define {function_name}"]
-        return {"check": CodeCheck(parses=True, problems=problems)}
+        return {"check": check(code, function_name)}
 
     async def run(self, ctx: Context[PromptState]) -> End[None]:
         await self.ask(ctx)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import atexit
 import os
 import threading
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from liftgraph_dagster.prompt_to_code.judging import passes
 from liftgraph_dagster.prompt_to_code.outcome import Test
-from liftgraph_dagster.sandbox.sandbox import Call, Limits, Report, Sandbox
+from liftgraph_dagster.prompt_to_code.state import CodeCheck
+from liftgraph_dagster.sandbox.sandbox import Call, Ending, Limits, Outcome, Report, Sandbox
 from liftgraph_dagster.settings import Settings
 
 
@@ -34,6 +37,43 @@ def run_tests(
     report = sandbox().run(code, calls, limits)
     passed = [passes(test, outcome) for test, outcome in zip(tests, report.calls, strict=True)]
     return Tested(passed, report)
+
+
+def check(code: str, function_name: str) -> CodeCheck:
+    """Return what is known about `code` after it was compiled here and loaded in the sandbox.
+
+    Raises SandboxUnavailable where code must not be run, SandboxDied when the sandbox went away.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of its `is 1` and its "\\d"
+            tree = ast.parse(code)
+            compile(tree, "<generated>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
+        return CodeCheck(parses=False, problems=[f"does not compile: {exc}"])
+    report = sandbox().run(code)
+    loaded = report.loaded
+    functions = [part.name for part in tree.body if isinstance(part, ast.FunctionDef)]
+    defines = function_name in functions and (not loaded.returned or report.defines(function_name))
+    problems = [] if defines else [f"does not define {function_name}"]
+    if not loaded.returned:
+        problems.append(_load_problem(loaded))
+    return CodeCheck(
+        parses=True,
+        defines=defines,
+        loads=loaded.returned,
+        confined_by=str(report.level),
+        problems=problems,
+    )
+
+
+def _load_problem(loaded: Outcome) -> str:
+    match loaded.ending:
+        case Ending.RAISED:
+            return f"raises {loaded.error} at load: {loaded.message}"
+        case Ending.TIMEOUT:
+            return f"load timed out after {loaded.seconds:.0f} s"
+        case _:
+            return f"the process ended at load: {loaded.error}"
 
 
 _lock = threading.Lock()

@@ -11,13 +11,20 @@ from liftgraph_dagster.prompt_to_code.signatures import DraftParameter, OpenPoin
 
 
 class CodeCheck(pydantic.BaseModel):
-    """What is known about the code without having run it."""
+    """What is known about the code before its function has been called."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
     parses: bool
+    defines: bool = False
+    """It defines the function, as a function."""
+    loads: bool = False
+    """It ran from its first line to its last without an exception, in the sandbox."""
+    confined_by: str = ""
+    """The layers of the sandbox that it was loaded in; empty when it was not, for it does not
+    parse."""
     problems: list[str] = []
-    """What is wrong, in words; empty when the code compiles and defines the function."""
+    """What is wrong, in words; empty when nothing is."""
 
 
 class PromptState(GraphState):

@@ -93,7 +93,7 @@ def _value(plain: Any, depth: int) -> Any:
     ((tag, inner),) = plain.items()
     try:
         return _tagged(tag, inner, depth + 1)
-    except (TypeError, KeyError, IndexError) as exc:
+    except (TypeError, KeyError, IndexError, OverflowError) as exc:
         raise ValueError(f"not an encoded value: {exc}") from exc
 
 

@@ -75,7 +75,14 @@ def test_the_graph_that_ships_makes_a_function_of_a_prompt(cli: Cli) -> None:
         "def round_price(price: float) -> float:\n    return round(price, 2)\n"
     )
     assert outcome["suggestions"] == {"digits": ["2", "0"]}
-    assert outcome["check"] == {"parses": True, "problems": []}
+    assert outcome["check"] == {
+        "parses": True,
+        "defines": True,
+        "loads": True,
+        "confined_by": outcome["check"]["confined_by"],
+        "problems": [],
+    }
+    assert "seccomp" in outcome["check"]["confined_by"]
 
 
 def test_a_nul_character_and_the_user_go_in_and_come_out(
@@ -267,7 +274,8 @@ def test_doctor_finds_everything_in_place(cli: Cli, model_url: str) -> None:
     found = [line.split()[:2] for line in done.stdout.splitlines()]
     assert done.returncode == exits.SUCCESS, done.stdout
     assert found == [
-        ["ok", subject] for subject in ("python", "packages", "home", "database", "model", "graphs")
+        ["ok", subject]
+        for subject in ("python", "packages", "home", "database", "model", "sandbox", "graphs")
     ]
 
 

@@ -6,6 +6,7 @@ an ordinary user: `python attacks.py` runs all and prints a JSON object, name ->
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -652,11 +653,10 @@ def fault(sandbox: Sandbox, attack: Attack) -> str:
 
 def processes_below(pid: int) -> list[int]:
     """Return the children of a process and their children, in order."""
-    own = [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
+    own: list[int] = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            own += map(int, (task / "children").read_text().split())
     return sorted(own + [below for child in own for below in processes_below(child)])
 
 

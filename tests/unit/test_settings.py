@@ -23,6 +23,7 @@ from liftgraph_dagster.settings import Settings
         ("LIFTGRAPH_GRAPHS", " one, two,", "graphs", ("one", "two")),
         ("LIFTGRAPH_CONCURRENCY", "1", "concurrency", 1),
         ("LIFTGRAPH_LEASE_S", "0.5", "lease_s", 0.5),
+        ("LIFTGRAPH_SANDBOX_UNSAFE_OK", "a reason", "sandbox_unsafe_ok", "a reason"),
     ],
 )  # fmt: skip
 def test_each_variable_sets_its_field(variable: str, text: str, field: str, value: object) -> None:

@@ -12,6 +12,8 @@ from liftgraph_dagster.prompt_to_code.types import Type, parse
 _RELATED = 0.7
 """Share of the results that are computed from the parameters. A predicate tells how the result
 depends on them, and a result drawn without looking would fail nearly all predicates alike."""
+_TRIES = 40
+"""How many ways are tried to make a result of the type that is asked for."""
 _INTEGERS: tuple[int, ...] = (*range(-3, 13), 15, 20, 30, 50, 99, 100, 101, 365, 1000, -10, -100)
 _FLOATS = (*(float(n) for n in range(-2, 11)), 0.5, 1.5, 2.25, -0.5, 0.1, 99.9, 100.0, 1000.0)
 _TEXTS = (
@@ -63,12 +65,21 @@ class Inputs:
         return row | {"result": self._result(row)}
 
     def _result(self, row: Mapping[str, Any]) -> Any:
-        if self._random.random() < _RELATED:
-            made = _related(list(row.values()))
-            related = [value for value in made if _conforms(value, self._returns)]
-            if related:
-                return self._random.choice(related)
+        if row and self._random.random() < _RELATED:
+            # In sorted order: that of a set differs from process to process.
+            given = [sorted(v, key=repr) if isinstance(v, set) else v for v in row.values()]
+            for _ in range(_TRIES):
+                made = self._made_of(given)
+                if made and _conforms(made[0], self._returns):
+                    return made[0]
         return self._value(self._returns, 0)
+
+    def _made_of(self, values: list[Any]) -> list[Any]:
+        """Return what a function might make of some values, alone in a list; an empty list where
+        it does not take them."""
+        if len(values) > 1 and self._random.random() < 0.5:
+            return _tried(self._random.choice(_JOINERS), *self._random.sample(values, 2))
+        return _tried(self._random.choice(_MAKERS), self._random.choice(values))
 
     def _value(self, kind: Type, depth: int) -> Any:
         """Return a value of a type."""
@@ -171,23 +182,6 @@ def _conforms(value: Any, kind: Type) -> bool:
     return True
 
 
-def _related(values: list[Any]) -> list[Any]:
-    """Return what functions commonly make of some values. Sets are taken in sorted order: their own
-    differs from process to process."""
-    found = list(values)
-    values = [sorted(v, key=repr) if isinstance(v, set) else v for v in values]
-    for value in values:
-        for make in _MAKERS:
-            found += _tried(make, value)
-        found += [other in value for other in values if _tried(lambda a, b: b in a, value, other)]
-    for a in values:
-        for b in values:
-            for join in _JOINERS:
-                if a is not b:
-                    found += _tried(join, a, b)
-    return found
-
-
 def _tried(make: Callable[..., Any], *values: Any) -> list[Any]:
     try:
         return [make(*values)]
@@ -200,7 +194,7 @@ def _none(value: Any) -> None:
 
 
 _MAKERS: tuple[Callable[[Any], Any], ...] = (
-    len, sum, min, max, sorted, bool, abs, set, str, list,
+    lambda v: v, len, sum, min, max, sorted, bool, abs, set, str, list,
     lambda v: v + 1, lambda v: v - 1, lambda v: 2 * v, lambda v: v * v, lambda v: v / 2,
     lambda v: v // 2, lambda v: -v, lambda v: v % 2 == 0, lambda v: not v, lambda v: v > 0,
     lambda v: v[0], lambda v: v[-1], lambda v: v[1:], lambda v: v[:-1], lambda v: v[::-1],
@@ -216,7 +210,7 @@ _MAKERS: tuple[Callable[[Any], Any], ...] = (
     lambda v: divmod(v, 10), lambda v: len(set(v)), lambda v: len(v.split()), _none,
 )  # fmt: skip
 _JOINERS: tuple[Callable[[Any, Any], Any], ...] = (
-    lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b if abs(a) + abs(b) < 10**6 else a,
+    lambda a, b: b in a,     lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b if abs(a) + abs(b) < 10**6 else a,
     lambda a, b: a / b, lambda a, b: a // b, lambda a, b: a % b, max,
     lambda a, b: a == b, lambda a, b: a < b, lambda a, b: a | b, lambda a, b: a.count(b),
     lambda a, b: a.index(b), lambda a, b: a.split(b), lambda a, b: [x for x in a if x in b],

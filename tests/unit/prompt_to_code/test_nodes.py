@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from liftgraph_dagster.errors import NodeFailed
 from liftgraph_dagster.execution.ask import Asker
 from liftgraph_dagster.execution.executor import Executor
 from liftgraph_dagster.execution.program import declared_program
-from liftgraph_dagster.execution.records import EventKind, NodeEvent
+from liftgraph_dagster.execution.records import EventKind, NodeEvent, Status
 from liftgraph_dagster.execution.store import MemoryStateStore
 from liftgraph_dagster.graph.state import decode
+from liftgraph_dagster.prompt_to_code import running
 from liftgraph_dagster.prompt_to_code.graph import graph
 from liftgraph_dagster.prompt_to_code.ir import IR, HoleKind, TypedHole
 from liftgraph_dagster.prompt_to_code.nodes import CheckCode
@@ -22,9 +24,17 @@ from liftgraph_dagster.prompt_to_code.state import PromptState
 from liftgraph_dagster.providers.contract import ChatRequest
 from liftgraph_dagster.providers.engine import language_model
 from liftgraph_dagster.providers.scripted import ScriptedProvider
+from liftgraph_dagster.sandbox.sandbox import Report, Sandbox, SandboxUnavailable
 from tests.support.model_server import ANSWERS, asked
 
 Answers = dict[str, Any]
+
+
+class RefusingSandbox(Sandbox):
+    """As on a machine that lacks a layer."""
+
+    def run(self, *args: Any, **kwargs: Any) -> Report:
+        raise SandboxUnavailable("this machine lacks Landlock")
 
 
 @dataclass(frozen=True)
@@ -277,12 +287,75 @@ def test_code_that_does_not_define_the_function_says_so(code: str, problems: lis
     assert (check.parses, check.problems) == (True, problems)
 
 
-def test_checking_code_runs_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("def f(x: Missing): pass", "raises NameError at load: name 'Missing' is not defined"),
+        ("def f(): pass\n1 / 0", "raises ZeroDivisionError at load: division by zero"),
+        ("def f(): pass\nraise SystemExit(3)", "raises SystemExit at load: 3"),
+        ("def f(): pass\nimport os\nos._exit(3)", "the process ended at load: exit code 3"),
+        ("def f(): pass\nwhile True: pass", "load timed out after 2 s"),
+        ("def f(): pass\nraise ValueError('\\ud800')", "raises ValueError at load: \\ud800"),
+    ],
+)
+def test_code_that_does_not_load_says_why(code: str, problem: str) -> None:
+    check = CheckCode().call(code, "f")["check"]
+
+    assert (check.parses, check.defines, check.loads) == (True, True, False)
+    assert check.problems == [problem]
+    assert check.confined_by.endswith("seccomp, no_new_privs, ordinary user")
+
+
+def test_code_that_loads_says_what_it_was_confined_by() -> None:
+    check = CheckCode().call("import math\ndef f(): return math.pi", "f")["check"]
+
+    assert check.loads
+    assert check.confined_by.startswith("Landlock")
+
+
+def test_a_function_that_is_gone_after_loading_is_not_defined() -> None:
+    check = CheckCode().call("def f(): pass\ndel f", "f")["check"]
+
+    assert (check.loads, check.defines) == (True, False)
+    assert check.problems == ["does not define f"]
+
+
+def test_code_that_does_not_parse_is_not_loaded() -> None:
+    check = CheckCode().call("def f(:", "f")["check"]
+
+    assert (check.parses, check.loads, check.confined_by) == (False, False, "")
+
+
+def test_checking_code_writes_no_file(tmp_path: Path) -> None:
     file = tmp_path / "written"
 
     CheckCode().call(f"open({str(file)!r}, 'w')\ndef f(): pass", "f")
 
     assert not file.exists()
+
+
+async def test_where_code_must_not_run_the_execution_fails_and_goes_on_once_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing before the check is asked again."""
+    provider = ScriptedProvider(lambda request: ANSWERS[asked(request)])
+    program = declared_program(graph, "zero_shot")
+    executor = Executor(MemoryStateStore())
+    asker = Asker(graph, program, language_model(provider))
+    execution = await executor.accept(graph, program.digest, "Round the price.")
+
+    with monkeypatch.context() as machine:
+        machine.setattr(running, "sandbox", RefusingSandbox)
+        with pytest.raises(NodeFailed, match="this machine lacks Landlock") as caught:
+            await executor.run(graph, execution.id, asker)
+    failed = await executor.store.get(execution.id)
+    asked_before = len(provider.requests)
+    done = await executor.run(graph, execution.id, asker)
+
+    assert isinstance(caught.value.__cause__, SandboxUnavailable)
+    assert failed.status is Status.FAILED
+    assert done.status is Status.SUCCEEDED
+    assert len(provider.requests) == asked_before
 
 
 def test_checking_code_prints_no_warning_about_it(recwarn: pytest.WarningsRecorder) -> None:

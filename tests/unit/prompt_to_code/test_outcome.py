@@ -22,7 +22,7 @@ FINISHED = PromptState(
         "empty": Candidates(),
     },
     code="def f(x: int) -> int:\n    return 2 * x\n",
-    check=CodeCheck(parses=True),
+    check=CodeCheck(parses=True, defines=True, loads=True, confined_by="seccomp"),
 )
 
 
@@ -67,7 +67,13 @@ def test_the_outcome_is_what_a_person_wants_of_the_state() -> None:
         "header": "def f(x: int) -> int:",
         "suggestions": {"start": ["1", "0"], "empty": []},
         "code": "def f(x: int) -> int:\n    return 2 * x\n",
-        "check": {"parses": True, "problems": []},
+        "check": {
+            "parses": True,
+            "defines": True,
+            "loads": True,
+            "confined_by": "seccomp",
+            "problems": [],
+        },
     }
 
 

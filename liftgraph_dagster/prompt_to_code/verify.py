@@ -1,0 +1,93 @@
+"""Whether a labelled example can be trusted: its reference code passes its own tests, and the tests
+notice when the code is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from liftgraph_dagster.evaluation.example import Example
+from liftgraph_dagster.prompt_to_code.mutants import Mutant, mutants
+from liftgraph_dagster.prompt_to_code.outcome import Expected, Test
+from liftgraph_dagster.prompt_to_code.running import run_tests
+from liftgraph_dagster.sandbox.sandbox import Ending, Limits, Outcome
+
+MIN_KILLED = 0.8
+"""Share of an example's mutants that its tests must notice, one survivor always allowed: some
+mutants compute the same as the original, and which they are cannot be decided in general."""
+_MUTANT_LIMITS = Limits(call_s=0.5, total_s=2.0)
+"""The first test that hangs decides."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """What became of the mutants of one reference code."""
+
+    tried: int
+    survivors: tuple[Mutant, ...]
+    """Those that pass all tests: equal in effect, or a gap in the tests."""
+
+    def is_enough(self, min_killed: float) -> bool:
+        """Return True when the tests notice enough of them."""
+        return len(self.survivors) <= 1 or self.killed >= min_killed
+
+    @property
+    def killed(self) -> float:
+        """Share of the mutants that failed a test; 1 when there are none."""
+        return 1 - len(self.survivors) / self.tried if self.tried else 1.0
+
+
+def verify(example: Example, *, min_killed: float = MIN_KILLED) -> list[str]:
+    """Return what is wrong with an example, in words; empty when nothing is.
+
+    Raises SandboxUnavailable where code must not be run.
+    """
+    expected = Expected.model_validate(example.expected)
+    if problems := reference_problems(expected):
+        return problems
+    found = mutate(expected)
+    if found.is_enough(min_killed):
+        return []
+    return [
+        f"{found.killed:.0%} of {found.tried} mutants of the reference code are noticed by its "
+        f"tests, wanted are {min_killed:.0%}",
+        *(f"not noticed: line {m.line}, {m.change}" for m in found.survivors),
+    ]
+
+
+def reference_problems(expected: Expected) -> list[str]:
+    """Return which tests the reference code fails, in words."""
+    name, tests = expected.ir.signature.name, _tests(expected)
+    passed, report = run_tests(expected.code, name, tests)
+    if not report.loaded.returned:
+        return [f"the reference code does not load: {_says(report.loaded)}"]
+    return [
+        f"the reference code fails: {name}{test.args} is to "
+        f"{f'raise {test.raises}' if test.raises else f'return {test.returns}'}, "
+        f"but {_says(outcome)}"
+        for test, outcome, ok in zip(tests, report.calls, passed, strict=True)
+        if not ok
+    ]
+
+
+def mutate(expected: Expected) -> Mutation:
+    """Run all tests on each mutant of the reference code. One that hangs or dies is noticed."""
+    name, tests = expected.ir.signature.name, _tests(expected)
+    tried = list(mutants(expected.code))
+    survivors = [
+        mutant for mutant in tried if all(run_tests(mutant.code, name, tests, _MUTANT_LIMITS)[0])
+    ]
+    return Mutation(len(tried), tuple(survivors))
+
+
+def _tests(expected: Expected) -> list[Test]:
+    return [*expected.tests, *expected.reference_tests]
+
+
+def _says(outcome: Outcome) -> str:
+    match outcome.ending:
+        case Ending.RETURNED:
+            return f"returned {outcome.value!r:.200}"
+        case Ending.RAISED:
+            return f"raised {outcome.error}: {outcome.message}"
+        case _:
+            return f"{outcome.ending.value} {outcome.error}".strip()
