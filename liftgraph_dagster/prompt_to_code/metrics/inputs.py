@@ -210,7 +210,8 @@ _MAKERS: tuple[Callable[[Any], Any], ...] = (
     lambda v: divmod(v, 10), lambda v: len(set(v)), lambda v: len(v.split()), _none,
 )  # fmt: skip
 _JOINERS: tuple[Callable[[Any, Any], Any], ...] = (
-    lambda a, b: b in a,     lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b if abs(a) + abs(b) < 10**6 else a,
+    lambda a, b: b in a, lambda a, b: a + b, lambda a, b: a - b,
+    lambda a, b: a * b if abs(a) + abs(b) < 10**6 else a,
     lambda a, b: a / b, lambda a, b: a // b, lambda a, b: a % b, max,
     lambda a, b: a == b, lambda a, b: a < b, lambda a, b: a | b, lambda a, b: a.count(b),
     lambda a, b: a.index(b), lambda a, b: a.split(b), lambda a, b: [x for x in a if x in b],
