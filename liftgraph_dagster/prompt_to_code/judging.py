@@ -6,7 +6,6 @@ never sees what is expected of it.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import math
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from liftgraph_dagster.errors import InputError
 from liftgraph_dagster.prompt_to_code.outcome import Test
 from liftgraph_dagster.sandbox.sandbox import Ending, Outcome
+from liftgraph_dagster.sandbox.syntax import literal
 
 REL_TOLERANCE = 1e-9
 """Of floats, relative to the larger one: how far two orders of summation may lie apart."""
@@ -34,12 +34,9 @@ def passes(test: Test, outcome: Outcome) -> bool:
 def expected_value(test: Test) -> Any:
     """Return the value that `test` expects. Raises InputError when it is no literal."""
     try:
-        return ast.literal_eval(test.returns or "")
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as exc:
-        raise InputError(
-            f"a test returns {test.returns!r}, which is no Python literal ({exc}); correct the "
-            "label"
-        ) from exc
+        return literal(test.returns or "")
+    except ValueError as exc:
+        raise InputError(f"a test returns {test.returns!r}, {exc}; correct the label") from exc
 
 
 def equal(expected: Any, found: Any) -> bool:

@@ -12,6 +12,8 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from liftgraph_dagster.sandbox.syntax import parse
+
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -38,7 +40,7 @@ class Mutant:
 
 def mutants(code: str) -> Iterator[Mutant]:
     """Yield all mutants of `code`, in the order of its text. Raises SyntaxError."""
-    tree = ast.parse(code)
+    tree = parse(code)
     for place, node in enumerate(_noticed(tree)):
         for changed in _changes(node):
             mutated = copy.deepcopy(tree)

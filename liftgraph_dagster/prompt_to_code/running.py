@@ -14,6 +14,7 @@ from liftgraph_dagster.prompt_to_code.judging import passes
 from liftgraph_dagster.prompt_to_code.outcome import Test
 from liftgraph_dagster.prompt_to_code.state import CodeCheck
 from liftgraph_dagster.sandbox.sandbox import Call, Ending, Limits, Outcome, Report, Sandbox
+from liftgraph_dagster.sandbox.syntax import parse
 from liftgraph_dagster.settings import Settings
 
 
@@ -46,8 +47,7 @@ def check(code: str, function_name: str) -> CodeCheck:
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # of its `is 1` and its "\\d"
-            tree = ast.parse(code)
-            compile(tree, "<generated>", "exec", dont_inherit=True)
+            tree = parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
         return CodeCheck(parses=False, problems=[f"does not compile: {exc}"])
     report = sandbox().run(code)

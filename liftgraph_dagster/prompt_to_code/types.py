@@ -6,6 +6,8 @@ import ast
 import builtins
 from dataclasses import dataclass
 
+from liftgraph_dagster.sandbox.syntax import parse_expression
+
 _ALIASES = {
     "List": "list", "Dict": "dict", "Set": "set", "FrozenSet": "frozenset", "Tuple": "tuple",
     "Type": "type", "Text": "str", "NoneType": "None",
@@ -69,7 +71,7 @@ def similarity(left: str | None, right: str | None) -> float:
 
 def _tree(text: str) -> ast.expr:
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = parse_expression(text.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
         raise ValueError(f"{text!r} is not a type hint") from exc
     if "#" in text and "#" not in ast.unparse(tree):

@@ -93,6 +93,7 @@ class Confinement:
             del self._layers[name]
             reasons.append(reason)
         self._address_space = _address_space()
+        self._server = os.getpid()
         self.level = Level(
             landlock=landlock.version() if LANDLOCK in self._layers else 0,
             seccomp=SECCOMP in self._layers,
@@ -116,7 +117,7 @@ class Confinement:
         rest = dict(self._layers)
         if leave_root := rest.pop(ORDINARY_USER, None):
             leave_root()
-        _tie_to_server()
+        _tie_to(self._server)
         for put_on in rest.values():
             put_on()
 
@@ -134,10 +135,12 @@ def _leave_root() -> None:
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
 
 
-def _tie_to_server() -> None:
+def _tie_to(server: int) -> None:
     """Die with the server, and be out of reach for other processes of the same user."""
     if libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0):  # a new user clears it
         raise oserror("parent death signal")
+    if os.getppid() != server:  # it died before the signal was asked for
+        raise OSError("the server is gone")
     if libc().prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
         raise oserror("not dumpable")
 

@@ -12,7 +12,6 @@ words why that is acceptable.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import itertools
 import json
@@ -42,6 +41,7 @@ from liftgraph_dagster.sandbox.program import (
     MAX_MESSAGE,
     MAX_PRINTED,
 )
+from liftgraph_dagster.sandbox.syntax import literal
 from liftgraph_dagster.sandbox.values import decode
 
 _SHORTEST_REASON = 10
@@ -91,9 +91,9 @@ class Call:
 
     def __post_init__(self) -> None:
         try:
-            given = ast.literal_eval(self.args)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as exc:
-            given = exc
+            given = literal(self.args)
+        except ValueError:
+            given = None
         if not isinstance(given, tuple):
             raise InputError(
                 f"{self.function} cannot be called with {self.args[:200]!r}: write the arguments "

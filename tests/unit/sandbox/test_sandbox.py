@@ -246,7 +246,7 @@ def test_a_server_that_is_killed_in_the_middle_is_an_error_and_the_next_run_work
             pass
         os.kill(_parent_of_the_others(new), signal.SIGKILL)
 
-        with pytest.raises(SandboxDied, match=r"went away|does not answer"):
+        with pytest.raises(SandboxDied, match=r"went away|does not answer|the server is gone"):
             running.result()
         assert twice(sandbox) == 42
         assert not set(new) & set(processes_below(os.getpid()))
