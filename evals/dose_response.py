@@ -43,6 +43,7 @@ from liftgraph_dagster.prompt_to_code.metrics.end_to_end import EndToEnd
 from liftgraph_dagster.prompt_to_code.metrics.ir import IRQuality
 from liftgraph_dagster.prompt_to_code.outcome import Expected, Outcome
 from liftgraph_dagster.prompt_to_code.state import CodeCheck
+from liftgraph_dagster.sandbox.syntax import parse
 
 DOSES = 6
 SEED = 20261127
@@ -142,7 +143,7 @@ _OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
 def corrupt_code(code: str, k: int, rng: random.Random) -> str:
     """Return code with k places changed, or all when there are fewer: an operator exchanged, a
     number raised by one, a text lengthened, a returned value put into a list."""
-    tree = ast.parse(code)
+    tree = parse(code)
     places = list(_places(tree))
     rng.shuffle(places)
     for change in places[:k]:
@@ -212,7 +213,7 @@ def corrupt_both(expected: Expected, k: int, rng: random.Random) -> Outcome:
 def right_outcome(expected: Expected, ir: IR, code: str) -> Outcome:
     """Return an outcome of these parts; the code is put under the name that the representation
     declares, as the graph does it."""
-    tree = ast.parse(code)
+    tree = parse(code)
     old, new = expected.ir.signature.name, ir.signature.name
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name == old:
@@ -245,7 +246,7 @@ def normalized(example: Example) -> Example:
     """Return an example whose reference code is laid out as a corrupted one is, so that layout
     costs nothing."""
     expected = Expected.model_validate(example.expected)
-    expected.code = ast.unparse(ast.parse(expected.code)) + "\n"
+    expected.code = ast.unparse(parse(expected.code)) + "\n"
     return example.model_copy(update={"expected": expected})
 
 
@@ -278,7 +279,7 @@ def interval(
 
 def _with_places(examples: Sequence[Example]) -> int:
     codes = [Expected.model_validate(example.expected).code for example in examples]
-    return sum(len(list(_places(ast.parse(code)))) >= DOSES - 1 for code in codes)
+    return sum(len(list(_places(parse(code)))) >= DOSES - 1 for code in codes)
 
 
 def main() -> None:

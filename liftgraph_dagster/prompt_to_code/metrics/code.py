@@ -27,6 +27,7 @@ from liftgraph_dagster.prompt_to_code.metrics.reading import (
 from liftgraph_dagster.prompt_to_code.outcome import Test
 from liftgraph_dagster.prompt_to_code.running import run_tests
 from liftgraph_dagster.sandbox.sandbox import Ending, Limits, Outcome
+from liftgraph_dagster.sandbox.syntax import parse
 
 WEIGHTS = {"parses": 0.05, "tests": 0.75, "syntax": 0.10, "text": 0.10}
 WEIGHTS_WITHOUT_TESTS = {"parses": 0.05, "syntax": 0.55, "text": 0.40}
@@ -127,11 +128,9 @@ def parsed(code: str) -> ast.Module:
     """Return the syntax tree of code that compiles. Raises ValueError saying why it does not."""
     try:
         with warnings.catch_warnings(action="ignore"):  # of its `is 1` and its "\\d"
-            tree = ast.parse(code)
-            compile(tree, "<generated>", "exec", dont_inherit=True)
+            return parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as exc:
         raise ValueError(str(exc) or type(exc).__name__) from exc
-    return tree
 
 
 def syntax_similarity(a: ast.Module, b: ast.Module) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from liftgraph_dagster.prompt_to_code.types import Type, parse
+from liftgraph_dagster.sandbox.syntax import literal
 
 _RELATED = 0.7
 """Share of the results that are computed from the parameters. A predicate tells how the result
@@ -223,8 +223,8 @@ _JOINERS: tuple[Callable[[Any, Any], Any], ...] = (
 
 def _literal(text: str) -> Any:
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        return literal(text)
+    except ValueError:
         return text
 
 

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from liftgraph_dagster.sandbox.syntax import parse_expression
+
 _NEGATED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE,
     ast.LtE: ast.Gt, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -65,7 +67,7 @@ def constants(text: str) -> list[Any]:
 def _parsed(text: str) -> ast.expr | None:
     try:
         with warnings.catch_warnings(action="ignore"):  # of its `is 1` and its "\\d"
-            return ast.parse(text.strip(), mode="eval").body
+            return parse_expression(text.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
