@@ -277,9 +277,9 @@ def interval(
     return low, high
 
 
-def _with_places(examples: Sequence[Example]) -> int:
-    codes = [Expected.model_validate(example.expected).code for example in examples]
-    return sum(len(list(_places(parse(code)))) >= DOSES - 1 for code in codes)
+def has_all_doses(code: str) -> bool:
+    """Return True when the code has as many places to change as the highest dose."""
+    return len(list(_places(parse(code)))) >= DOSES - 1
 
 
 def main() -> None:
@@ -311,12 +311,13 @@ def main() -> None:
     axes.legend(frameon=False)
     PLOT.parent.mkdir(exist_ok=True)
     figure.savefig(PLOT, dpi=150)
+    complete = sum(has_all_doses(e.expected["code"]) for e in examples)
     console = Console()
     console.print(table)
     console.print(
         f"n = {len(examples)} examples in {len(set(families))} families of train and dev, dataset "
         f"{short(dataset.digest)}, seed {SEED}, {RESAMPLES:,} bootstrap resamples of families. "
-        f"{_with_places(examples)} examples have {DOSES - 1} places in their code or more; in the "
+        f"{complete} examples have {DOSES - 1} places in their code or more; in the "
         "others all there are were corrupted.\n"
         "Construct validity only: the corruptions are ours, and no person has judged an outcome.",
         soft_wrap=True,
