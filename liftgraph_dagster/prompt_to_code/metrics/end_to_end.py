@@ -8,6 +8,7 @@ from typing import Any
 
 from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.evaluation.metric import Scored
+from liftgraph_dagster.graph.digest import digest, short
 from liftgraph_dagster.prompt_to_code.metrics.code import CodeQuality
 from liftgraph_dagster.prompt_to_code.metrics.ir import IRQuality
 from liftgraph_dagster.prompt_to_code.metrics.reading import read_expected, read_outcome, version_of
@@ -31,9 +32,8 @@ class EndToEnd:
 
     def __init__(self) -> None:
         self.stages = (IRQuality(), CodeQuality())
-        self.version = version_of(sys.modules[__name__]) + "".join(
-            f"-{stage.version}" for stage in self.stages
-        )
+        own = version_of(sys.modules[__name__])
+        self.version = short(digest([own, *(stage.version for stage in self.stages)]))
 
     def __call__(self, example: Example, prediction: Any, trace: Any = None) -> Scored:
         read = example.model_copy(update={"expected": read_expected(example)})

@@ -82,8 +82,13 @@ def test_the_feedback_begins_with_the_stages_and_tells_what_is_wrong_in_each() -
     ]
 
 
-def test_the_version_is_that_of_the_stages_too() -> None:
-    assert all(stage.version in end_to_end.version for stage in end_to_end.stages)
+@pytest.mark.parametrize("stage", [IRQuality, CodeQuality])
+def test_another_version_of_a_stage_is_another_version(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "version", "another")
+
+    assert EndToEnd().version != end_to_end.version
 
 
 @pytest.mark.parametrize("prediction", [None, {}, "right", {"ir": 1}], ids=str)
