@@ -498,7 +498,9 @@ class LiftGraph:
     async def score(self, batch: Batch, metric: str | None = None) -> Evaluation:
         """Score a batch by a metric of its graph, the first one unless it is named, and store the
         scores."""
-        scores = score_batch(batch, self.metric(batch.graph, metric))
+        found = self.metric(batch.graph, metric)
+        # In a thread: a metric may run code or ask a model, and executions go on meanwhile.
+        scores = await asyncio.to_thread(score_batch, batch, found)
         await self.evaluations.save(scores)
         return Evaluation(batch, tuple(scores), summarize(batch, scores))
 

@@ -7,15 +7,18 @@ it is. A plain function that returns a number is one, too: `as_metric` names and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from liftgraph_dagster.errors import ConfigurationError
+from liftgraph_dagster.errors import ConfigurationError, LiftGraphError
 from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.graph.digest import digest
 from liftgraph_dagster.graph.version import source
+
+if TYPE_CHECKING:
+    import dspy
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,14 @@ class Scored:
     """In [0, 1]; 1 is best."""
     feedback: str = ""
     """What is wrong, in words that a model or a person can act on."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """What the value is made of, part by part, each in [0, 1]; empty for a metric of one part."""
+    flags: tuple[str, ...] = ()
+    """What sets this score apart: scores with different flags have no common mean. `no_execution`:
+    there was code and nothing ran it."""
+
+    def __float__(self) -> float:
+        return self.value
 
 
 class Metric(Protocol):
@@ -56,14 +67,23 @@ def apply_metric(metric: Metric, example: Example, outcome: Any) -> Scored:
     """Return the metric's verdict.
 
     Raises ConfigurationError, naming metric and example, when the metric raises or returns
-    something that is no score in [0, 1]: a fault of the metric is never a score.
+    something that is no score in [0, 1]: a fault of the metric is never a score. What the metric
+    raises of our own errors passes as it is: an outage of its model or of the sandbox is no fault
+    of the metric, and never a score either.
     """
     try:
         scored = metric(example, outcome)
+    except LiftGraphError:
+        raise
     except Exception as exc:
         raise ConfigurationError(
             f"metric {metric.name} raised on example {example.id}: {type(exc).__name__}: {exc}"
         ) from exc
+    return check_scored(metric, example, scored)
+
+
+def check_scored(metric: Metric, example: Example, scored: Any) -> Scored:
+    """Return what a metric returned. Raises ConfigurationError when it is no score in [0, 1]."""
     if not isinstance(scored, Scored) or not isinstance(scored.value, int | float):
         raise ConfigurationError(
             f"metric {metric.name} returned {scored!r} on example {example.id}; return Scored(...)"
@@ -73,6 +93,30 @@ def apply_metric(metric: Metric, example: Example, outcome: Any) -> Scored:
             f"metric {metric.name} returned {scored.value} on example {example.id}; a score lies "
             "in [0, 1]"
         )
+    return scored
+
+
+def as_dspy(metric: Metric) -> Callable[..., dspy.Prediction]:
+    """Return `metric` as the function that DSPy's optimizers take.
+
+    It returns `dspy.Prediction(score, feedback)`, which GEPA reads the feedback of and everything
+    else adds up, compares and averages as the number. The example may be a `dspy.Example` that has
+    the fields of ours. A bootstrapping optimizer keeps every demonstration unless it is given a
+    `metric_threshold`, for a Prediction is never false. Raises what `apply_metric` does.
+    """
+    from dspy import Prediction  # here, because it takes seconds and scoring needs none of it
+
+    def scored(
+        example: Any,
+        prediction: Any,
+        trace: Any = None,  # noqa: ARG001  # DSPy passes these by position and by name
+        pred_name: str | None = None,  # noqa: ARG001
+        pred_trace: Any = None,  # noqa: ARG001
+    ) -> dspy.Prediction:
+        found = apply_metric(metric, example, prediction)
+        return Prediction(score=float(found.value), feedback=found.feedback)
+
+    scored.__name__ = metric.name
     return scored
 
 

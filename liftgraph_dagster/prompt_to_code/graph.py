@@ -6,7 +6,7 @@ from __future__ import annotations
 from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.prompt_to_code.demos import DEMOS
 from liftgraph_dagster.prompt_to_code.examples import SAMPLE, files
-from liftgraph_dagster.prompt_to_code.metrics import signature_quality
+from liftgraph_dagster.prompt_to_code.metrics.end_to_end import end_to_end
 from liftgraph_dagster.prompt_to_code.nodes import (
     AssembleIR,
     CheckCode,
@@ -41,7 +41,7 @@ graph = Graph(
     examples=files(),
     expected=Expected,
     sample=SAMPLE,
-    metric=signature_quality,
+    metric=end_to_end,
     programs={"zero_shot": {}, "baseline": DEMOS},
     candidates=["suggestions"],
     description="From a prompt to checked Python code, by way of typed holes.",

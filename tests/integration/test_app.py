@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,18 @@ async def test_a_fault_of_the_metric_is_no_score(bare: Settings, file: Path) -> 
             await lg.evaluate("tickets")
 
     assert await count(bare, "scores") == 0
+
+
+async def test_the_loop_goes_on_while_a_metric_works(bare: Settings, file: Path) -> None:
+    loop = asyncio.get_running_loop()
+
+    def waiting(example: Any, outcome: Any, trace: Any = None) -> float:
+        return asyncio.run_coroutine_threadsafe(asyncio.sleep(0, 0.5), loop).result(30)
+
+    async with opened(bare, file, metric=waiting) as lg:
+        evaluation = await lg.evaluate("tickets")
+
+    assert evaluation.summary.mean == 0.5
 
 
 async def test_a_graph_without_a_metric_cannot_be_scored(bare: Settings, file: Path) -> None:

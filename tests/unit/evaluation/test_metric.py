@@ -4,10 +4,11 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import dspy
 import pytest
 
-from liftgraph_dagster.errors import ConfigurationError
-from liftgraph_dagster.evaluation.metric import Scored, apply_metric, as_metric
+from liftgraph_dagster.errors import ConfigurationError, ErrorClass, LiftGraphError, ProviderError
+from liftgraph_dagster.evaluation.metric import Scored, apply_metric, as_dspy, as_metric
 from tests.factories import make_example
 from tests.support.tickets import route_is_right
 
@@ -152,3 +153,41 @@ def test_a_metric_that_raises_is_named_with_the_example_and_the_cause() -> None:
         apply_metric(as_metric(raising), EXAMPLE, "accounts")
 
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_an_outage_within_a_metric_is_no_fault_of_the_metric() -> None:
+    def judged_from_afar(example, outcome, trace=None):
+        raise ProviderError("the judge cannot be reached", error_class=ErrorClass.TRANSIENT)
+
+    with pytest.raises(ProviderError, match="the judge cannot be reached"):
+        apply_metric(as_metric(judged_from_afar), EXAMPLE, "billing")
+
+
+def test_dspy_gets_a_score_with_feedback() -> None:
+    """GEPA takes the feedback of a Prediction, and of nothing else."""
+    found = as_dspy(Named())(EXAMPLE, "accounts", None, "classify", None)
+
+    assert isinstance(found, dspy.Prediction)
+    assert (found.score, found.feedback) == (0.25, "short")
+
+
+def test_dspy_adds_up_and_compares_scores_as_numbers() -> None:
+    scored = as_dspy(Named())(EXAMPLE, "accounts")
+
+    assert (sum([scored, scored]), scored >= 0.25, float(scored)) == (0.5, True, 0.25)
+
+
+def test_dspys_evaluation_takes_a_metric() -> None:
+    devset = [dspy.Example(**EXAMPLE.model_dump()).with_inputs("input")] * 2
+    evaluate = dspy.Evaluate(devset=devset, metric=as_dspy(as_metric(exact)), num_threads=1)
+
+    assert evaluate(lambda input: "accounts").score == 100.0
+
+
+def test_a_metric_under_dspy_never_returns_what_is_no_score() -> None:
+    with pytest.raises(ConfigurationError, match="metric metric returned nan on example billing-1"):
+        as_dspy(returning(math.nan))(EXAMPLE, "accounts")
+
+
+def test_a_score_is_a_number() -> None:
+    assert float(Scored(0.25, "short")) == 0.25
