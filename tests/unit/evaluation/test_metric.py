@@ -7,7 +7,7 @@ from typing import Any
 import dspy
 import pytest
 
-from liftgraph_dagster.errors import ConfigurationError, ErrorClass, LiftGraphError, ProviderError
+from liftgraph_dagster.errors import ConfigurationError, ErrorClass, ProviderError
 from liftgraph_dagster.evaluation.metric import Scored, apply_metric, as_dspy, as_metric
 from tests.factories import make_example
 from tests.support.tickets import route_is_right
