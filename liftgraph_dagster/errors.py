@@ -40,8 +40,10 @@ class ErrorClass(StrEnum):
     """An answer came and is wrong; asking again with feedback may help."""
     RESOURCE = "resource"
     """Too long, too large, too slow for what is allowed."""
+    CONFIGURATION = "configuration"
+    """Credentials, an address or the machine must be changed first; says nothing of the call."""
     PERMANENT = "permanent"
-    """The same call will fail again until somebody changes something."""
+    """The same call will fail again."""
     CANCELLED = "cancelled"
     """Somebody asked for it to stop."""
     UNKNOWN = "unknown"
@@ -57,13 +59,19 @@ class LiftGraphError(Exception):
 class ConfigurationError(LiftGraphError):
     """The settings, the machine or the program's code must change first."""
 
+    error_class = ErrorClass.CONFIGURATION
+
 
 class GraphError(ConfigurationError):
     """A graph that cannot be built, or a node that breaks its contract."""
 
+    error_class = ErrorClass.PERMANENT
+
 
 class SchemaRefused(ConfigurationError):
     """A JSON schema with a keyword that a model server would refuse or silently ignore."""
+
+    error_class = ErrorClass.PERMANENT
 
     def __init__(self, *, keyword: str, path: str, reason: str) -> None:
         self.keyword = keyword

@@ -59,14 +59,16 @@ SNAPSHOT_EVERY = 32
 Observer = Callable[[Execution, NodeEvent], None]
 """Told of each event once it is stored. Must not block."""
 
-_MAY_PASS = frozenset(
+_NOT_ITS_FAULT = frozenset(
     {
         ErrorClass.TRANSIENT,
         ErrorClass.RATE_LIMITED,
         ErrorClass.TIMEOUT,
+        ErrorClass.CONFIGURATION,
         ErrorClass.CANCELLED,
     }
 )
+"""Errors that say nothing of the graph and its program: the execution waits, it has not failed."""
 
 
 class Walker:
@@ -289,7 +291,7 @@ class Walker:
         )
 
     async def _stop(self, exc: NodeFailed) -> None:
-        status = Status.SUSPENDED if exc.error_class in _MAY_PASS else Status.FAILED
+        status = Status.SUSPENDED if exc.error_class in _NOT_ITS_FAULT else Status.FAILED
         await self.commit([], status=status)
 
     async def _interrupted(self) -> None:

@@ -86,7 +86,7 @@ class HttpProvider:
             raise ProviderError(
                 f"{self._who} answered 200 with a body that is not a chat completion: "
                 f"{where}{': ' if where else ''}{problem['msg']}",
-                error_class=ErrorClass.PERMANENT,
+                error_class=ErrorClass.CONFIGURATION,
             ) from exc
 
     def _refused(self, response: httpx.Response) -> ProviderError:
@@ -158,10 +158,22 @@ def _error_class(response: httpx.Response) -> ErrorClass:
         return ErrorClass.TIMEOUT
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return ErrorClass.TRANSIENT
+    if status in _NOT_FOR_US:
+        return ErrorClass.CONFIGURATION
     if status == httpx.codes.BAD_REQUEST and _TOO_LONG.search(response.text):
         return ErrorClass.RESOURCE
     return ErrorClass.PERMANENT
 
+
+_NOT_FOR_US = (
+    httpx.codes.UNAUTHORIZED,
+    httpx.codes.PAYMENT_REQUIRED,
+    httpx.codes.FORBIDDEN,
+    httpx.codes.NOT_FOUND,
+    httpx.codes.METHOD_NOT_ALLOWED,
+    httpx.codes.PROXY_AUTHENTICATION_REQUIRED,
+)
+"""Of a wrong key, a wrong address or a wrong model: any request would be answered so."""
 
 _TOO_LONG = re.compile(
     r"exceed_context_size|context_length_exceeded|"

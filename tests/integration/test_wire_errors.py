@@ -90,15 +90,15 @@ async def test_a_server_that_goes_away_in_the_middle_of_its_answer(
     ("reply", "error_class", "words"),
     [
         (Reply(400, NESTED), ErrorClass.PERMANENT, "answered 400: bad grammar"),
-        (Reply(401, NESTED), ErrorClass.PERMANENT, "answered 401: bad grammar"),
-        (Reply(404, b"Not Found"), ErrorClass.PERMANENT, "answered 404: Not Found"),
+        (Reply(401, NESTED), ErrorClass.CONFIGURATION, "answered 401: bad grammar"),
+        (Reply(404, b"Not Found"), ErrorClass.CONFIGURATION, "answered 404: Not Found"),
         (Reply(429, FLAT), ErrorClass.RATE_LIMITED, "answered 429: The request queue"),
         (Reply(500, b""), ErrorClass.TRANSIENT, "answered 500: Internal Server Error"),
         (Reply(503, FLAT), ErrorClass.TRANSIENT, "answered 503: The request queue is full."),
         (Reply(504, b""), ErrorClass.TIMEOUT, "answered 504: Gateway Timeout"),
-        (Reply(200, {}), ErrorClass.PERMANENT, "not a chat completion: id: Field required"),
-        (Reply(200, b"<html>"), ErrorClass.PERMANENT, "not a chat completion"),
-        (Reply(200, FLAT), ErrorClass.PERMANENT, "not a chat completion"),
+        (Reply(200, {}), ErrorClass.CONFIGURATION, "not a chat completion: id: Field required"),
+        (Reply(200, b"<html>"), ErrorClass.CONFIGURATION, "not a chat completion"),
+        (Reply(200, FLAT), ErrorClass.CONFIGURATION, "not a chat completion"),
     ],
 )
 async def test_a_server_that_refuses_or_answers_nonsense(

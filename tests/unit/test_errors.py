@@ -7,10 +7,12 @@ import pytest
 
 from liftgraph_dagster import errors
 from liftgraph_dagster.errors import (
+    ConfigurationError,
     DatasetError,
     ErrorClass,
     ExecutionBusy,
     ExecutionError,
+    GraphError,
     InputError,
     LiftGraphError,
     NodeFailed,
@@ -59,6 +61,9 @@ def test_a_provider_error_is_retryable_by_its_class(error_class: ErrorClass) -> 
     ("error", "error_class"),
     [
         (InputError("x"), ErrorClass.PERMANENT),
+        (ConfigurationError("x"), ErrorClass.CONFIGURATION),
+        (GraphError("x"), ErrorClass.PERMANENT),
+        (SchemaRefused(keyword="not", path="$", reason="is ignored"), ErrorClass.PERMANENT),
         (StorageError("x"), ErrorClass.TRANSIENT),
         (ProviderError("x"), ErrorClass.TRANSIENT),
         (OutputTruncated("x"), ErrorClass.VALIDATION),

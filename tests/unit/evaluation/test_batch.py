@@ -186,9 +186,17 @@ async def test_a_wrong_answer_is_a_failure_of_the_program_and_is_not_run_again()
 
 
 @pytest.mark.parametrize(
-    "error_class", [ErrorClass.TRANSIENT, ErrorClass.TIMEOUT, ErrorClass.RATE_LIMITED]
+    "error_class",
+    [
+        ErrorClass.TRANSIENT,
+        ErrorClass.TIMEOUT,
+        ErrorClass.RATE_LIMITED,
+        ErrorClass.CONFIGURATION,
+    ],
 )
-async def test_an_outage_stops_the_batch_and_is_never_a_score(error_class: ErrorClass) -> None:
+async def test_an_outage_or_a_wrong_key_stops_the_batch_and_is_never_a_score(
+    error_class: ErrorClass,
+) -> None:
     bench = Bench(failing_for("receipt", down(error_class)))
 
     with pytest.raises(NodeFailed, match="the server is down"):

@@ -66,6 +66,7 @@ async def run_and_raise(self: FunctionNode[Letter], ctx: Context[Letter]) -> End
         (ErrorClass.TRANSIENT, Status.SUSPENDED),
         (ErrorClass.RATE_LIMITED, Status.SUSPENDED),
         (ErrorClass.TIMEOUT, Status.SUSPENDED),
+        (ErrorClass.CONFIGURATION, Status.SUSPENDED),
         (ErrorClass.CANCELLED, Status.SUSPENDED),
         (ErrorClass.VALIDATION, Status.FAILED),
         (ErrorClass.RESOURCE, Status.FAILED),
@@ -74,7 +75,7 @@ async def run_and_raise(self: FunctionNode[Letter], ctx: Context[Letter]) -> End
     ],
 )
 @pytest.mark.parametrize("field", ["topic", "draft"])
-async def test_what_may_pass_suspends_an_execution_and_all_else_fails_it(
+async def test_what_is_no_fault_of_the_program_suspends_an_execution_and_all_else_fails_it(
     error_class: ErrorClass, status: Status, field: str
 ) -> None:
     """`topic` is asked in a branch, `draft` by a module's predictor."""

@@ -348,12 +348,12 @@ async def test_where_code_must_not_run_the_execution_fails_and_goes_on_once_it_m
         machine.setattr(running, "sandbox", RefusingSandbox)
         with pytest.raises(NodeFailed, match="this machine lacks Landlock") as caught:
             await executor.run(graph, execution.id, asker)
-    failed = await executor.store.get(execution.id)
+    waiting = await executor.store.get(execution.id)
     asked_before = len(provider.requests)
     done = await executor.run(graph, execution.id, asker)
 
     assert isinstance(caught.value.__cause__, SandboxUnavailable)
-    assert failed.status is Status.FAILED
+    assert waiting.status is Status.SUSPENDED
     assert done.status is Status.SUCCEEDED
     assert len(provider.requests) == asked_before
 

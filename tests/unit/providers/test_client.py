@@ -88,8 +88,8 @@ async def test_a_base_url_may_end_in_a_slash_and_have_a_path() -> None:
     [
         (302, ErrorClass.PERMANENT),
         (400, ErrorClass.PERMANENT),
-        (401, ErrorClass.PERMANENT),
-        (404, ErrorClass.PERMANENT),
+        (401, ErrorClass.CONFIGURATION),
+        (404, ErrorClass.CONFIGURATION),
         (422, ErrorClass.PERMANENT),
         (408, ErrorClass.TIMEOUT),
         (429, ErrorClass.RATE_LIMITED),
@@ -221,7 +221,7 @@ async def test_an_address_without_a_scheme_is_not_worth_a_retry() -> None:
     with pytest.raises(LiftGraphError, match="localhost:30000") as raised:
         await HttpProvider("localhost:30000", model="m").complete(ASKED)
 
-    assert raised.value.error_class is ErrorClass.PERMANENT
+    assert raised.value.error_class is ErrorClass.CONFIGURATION
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ async def test_a_wrong_body_under_200_is_an_error_that_names_the_field(
 ) -> None:
     error = await error_of(answering(200, body))
 
-    assert error.error_class is ErrorClass.PERMANENT
+    assert error.error_class is ErrorClass.CONFIGURATION
     assert "answered 200 with a body that is not a chat completion: " in str(error)
     assert words in str(error)
 

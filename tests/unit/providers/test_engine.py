@@ -198,6 +198,7 @@ async def test_an_answer_that_ended_for_an_unknown_reason_is_not_taken_for_a_who
         (ErrorClass.TIMEOUT, lm15.TimeoutError),
         (ErrorClass.RESOURCE, lm15.ContextLengthError),
         (ErrorClass.VALIDATION, lm15.ProviderError),
+        (ErrorClass.CONFIGURATION, lm15.ProviderError),
         (ErrorClass.PERMANENT, lm15.ProviderError),
         (ErrorClass.UNKNOWN, lm15.ProviderError),
     ],

@@ -233,7 +233,7 @@ def test_a_reason_lets_programs_run_without_a_layer_and_stands_in_the_report(
 
 def test_an_unavailable_sandbox_is_a_matter_of_configuration() -> None:
     assert issubclass(SandboxUnavailable, ConfigurationError)
-    assert SandboxUnavailable.error_class is ErrorClass.PERMANENT
+    assert SandboxUnavailable.error_class is ErrorClass.CONFIGURATION
     assert SandboxDied.error_class is ErrorClass.TRANSIENT
 
 
