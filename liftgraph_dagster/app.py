@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -46,6 +47,7 @@ from liftgraph_dagster.evaluation.example import (
     read_examples,
 )
 from liftgraph_dagster.evaluation.importing import FieldMap, family_of, import_examples
+from liftgraph_dagster.evaluation.label_check import LabelCheck, check_labels
 from liftgraph_dagster.evaluation.labelling import Item, items_of
 from liftgraph_dagster.evaluation.marks import MarkStore
 from liftgraph_dagster.evaluation.metric import Metric, as_metric
@@ -266,40 +268,58 @@ class LiftGraph:
         return program
 
     async def dataset(self, graph: str, reference: str | None = None) -> Dataset:
-        """Return labelled examples of a graph, each checked against what it takes and expects: the
-        examples of its files, which are stored under their digest, or those of the database that
-        `reference`, a name or a digest, stands for.
+        """Return labelled examples of a graph, each checked against what it takes and expects.
+
+        Without a `reference`, or with the graph's own name, they are the graph's own: those of its
+        files and those that were added to its name in the database, stored under their digest.
+        Any other name, or a digest, stands for a dataset of the database.
 
         Raises DatasetError, naming file or dataset, line and field, and stores nothing then.
         """
         found = self.graph(graph)
-        if reference is not None:
+        if reference not in (None, graph):
             dataset = await self.evaluations.find_dataset(reference, graph)
-            rows = enumerate(dataset.examples, 1)
-            name = f"dataset {reference}"
-            checked_examples(found, ((Place(name, n, "example"), one) for n, one in rows))
+            checked_examples(found, _rows(f"dataset {reference}", dataset))
             return dataset
-        examples = await asyncio.to_thread(read_examples, found, found.examples)
-        if not examples:
+        added = await self.evaluations.named_dataset(graph, graph)
+        dataset = await _own_dataset(found, added)
+        if not dataset.examples:
             raise InputError(
-                f"graph {graph!r} has no labelled examples of its own; name a dataset of the "
-                "database, see `liftgraph dataset list`"
+                f"graph {graph!r} has no labelled examples of its own; add some by `liftgraph "
+                f"dataset add --graph {graph}`, or name a dataset of the database, see `liftgraph "
+                "dataset list`"
             )
-        dataset = Dataset(graph, tuple(examples))
         await self.evaluations.save_dataset(dataset)
         return dataset
 
+    async def moved_families(self, graph: str) -> list[str]:
+        """Return the families that stand in more than one split in the stored datasets of a
+        graph: what a program once learned from would now be what it is judged by."""
+        return await self.evaluations.moved_families(self.graph(graph).name)
+
+    async def check_labels(self, dataset: Dataset, names: Collection[str] = ()) -> list[LabelCheck]:
+        """Return what the label checks of a dataset's graph, all unless named, say of its
+        examples. Raises NotFound for a check that the graph does not declare."""
+        checks = self.graph(dataset.graph).label_checks
+        if missing := [name for name in names if name not in checks]:
+            raise NotFound(
+                f"graph {dataset.graph!r} has no label check {missing[0]!r}; it has "
+                f"{', '.join(checks) or 'none'}"
+            )
+        return [
+            await asyncio.to_thread(check_labels, name, check, dataset.examples)
+            for name, check in checks.items()
+            if not names or name in names
+        ]
+
     async def find_dataset(self, reference: str, graph: str | None = None) -> Dataset:
-        """Return a dataset as it is stored, by name, digest, or the name of a graph whose files
-        are meant. It may no longer be what its graph takes. Raises NotFound, and InputError for
-        what stands for more than one."""
+        """Return a dataset as it is stored, by name or digest, or a graph's own by the name of the
+        graph. A stored one may no longer be what its graph takes. Raises NotFound, and InputError
+        for what stands for more than one."""
         refuse_surrogates(reference, "the dataset's name")
-        try:
-            return await self.evaluations.find_dataset(reference, graph)
-        except NotFound:
-            if reference not in self.graphs or graph not in (None, reference):
-                raise
-        return await self.dataset(reference)
+        if reference in self.graphs and graph in (None, reference):
+            return await self.dataset(reference)
+        return await self.evaluations.find_dataset(reference, graph)
 
     async def datasets(self, graph: str | None = None) -> list[StoredDataset]:
         """Return what the names of datasets stand for, and what was read from graphs' files,
@@ -318,8 +338,11 @@ class LiftGraph:
         return Dataset(graph, tuple(examples))
 
     async def name_dataset(self, dataset: Dataset, name: str) -> NameMoved:
-        """Store a dataset and let `name` stand for it."""
+        """Store a dataset and let `name` stand for it. Under the name of its graph it is added to
+        the examples of the graph's files; raises DatasetError for an id that is among them."""
         check_dataset_name(name)
+        if name == dataset.graph:
+            await _own_dataset(self.graph(dataset.graph), dataset)
         return NameMoved(*await self.evaluations.move_name(dataset.graph, name, lambda _: dataset))
 
     async def add_execution(
@@ -599,6 +622,22 @@ class LiftGraph:
             )
         self._exit.push_async_callback(provider.aclose)
         return provider
+
+
+async def _own_dataset(graph: Graph[Any], added: Dataset | None) -> Dataset:
+    """Return the examples of a graph's files and those that were added to its name; one that is in
+    both counts once. Raises DatasetError for two that differ under one id."""
+    read = Dataset(graph.name, tuple(await asyncio.to_thread(read_examples, graph, graph.examples)))
+    if added is None:
+        return read
+    others = Dataset(graph.name, tuple(one for one in added.examples if one not in read.examples))
+    rows = chain(_rows(f"the files of {graph.name}", read), _rows(f"dataset {graph.name}", others))
+    return Dataset(graph.name, tuple(checked_examples(graph, rows)))
+
+
+def _rows(name: str, dataset: Dataset) -> Iterator[tuple[Place, Example]]:
+    for number, example in enumerate(dataset.examples, 1):
+        yield Place(name, number, "example"), example
 
 
 def _nothing_run(graph: str) -> InputError:

@@ -76,7 +76,14 @@ def tickets_graph(**changes: Any) -> Graph[tickets.Ticket]:
 LABELLED_TICKETS = """
 from pathlib import Path
 from tests.factories import tickets_graph
-graph = tickets_graph(examples=[Path(__file__).with_name("tickets.jsonl")])
+
+def ends_in_a_stop(example):
+    return [] if example.input.endswith(".") else [f"{example.input!r} does not end in a stop"]
+
+graph = tickets_graph(
+    examples=[Path(__file__).with_name("tickets.jsonl")],
+    label_checks={"ends_in_a_stop": ends_in_a_stop, "has_a_desk": lambda example: []},
+)
 """
 
 

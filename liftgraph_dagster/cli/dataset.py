@@ -13,10 +13,13 @@ import click
 
 from liftgraph_dagster.app import LiftGraph, NameMoved
 from liftgraph_dagster.cli.show import (
+    console,
     print_datasets,
     print_difference,
     print_examples,
     print_json,
+    print_label_checks,
+    shown_problems,
 )
 from liftgraph_dagster.errors import InputError
 from liftgraph_dagster.evaluation.dataset import (
@@ -34,6 +37,7 @@ from liftgraph_dagster.evaluation.importing import (
     read_map,
     write_examples,
 )
+from liftgraph_dagster.evaluation.label_check import LabelCheck
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -125,7 +129,7 @@ def import_(
 
 @dataset.command()
 @click.option("--graph", required=True, help="The graph of the execution.")
-@click.option("--name", required=True, help="The dataset; it may be new.")
+@click.option("--name", help="The dataset, which may be new; the graph's own unless given.")
 @click.option("--from-execution", "execution_id", metavar="ID", required=True)
 @click.option(
     "--expected",
@@ -136,7 +140,7 @@ def import_(
 @_label_options(required=True)
 def add(
     graph: str,
-    name: str,
+    name: str | None,
     execution_id: str,
     expected: Path | None,
     family: str | None,
@@ -152,7 +156,7 @@ def add(
     async def work() -> NameMoved:
         async with LiftGraph() as lg:
             return await lg.add_execution(
-                graph, name, execution_id, label, expected=corrected, family=family
+                graph, name or graph, execution_id, label, expected=corrected, family=family
             )
 
     moved = asyncio.run(work())
@@ -160,7 +164,7 @@ def add(
     changes = differences(before, moved.after)
     for example_id in (*changes.added, *changes.changed):
         click.echo(f"example {example_id}")
-    _say_moved(name, moved)
+    _say_moved(name or graph, moved)
 
 
 @dataset.command("list")
@@ -226,6 +230,36 @@ def diff(before: str, after: str, graph: str | None, as_json: bool) -> None:
         print_json(vars(changes))
     else:
         print_difference(changes)
+
+
+@dataset.command()
+@click.argument("reference", metavar="REF")
+@click.option("--graph", help="The graph, when several have a dataset of that name.")
+@click.option("--only", "names", multiple=True, metavar="CHECK", help="This check; repeatable.")
+@_include_sealed
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(
+    reference: str, graph: str | None, names: tuple[str, ...], include_sealed: bool, as_json: bool
+) -> None:
+    """Tell which labels of REF the checks that its graph declares do not trust, and why. Of sealed
+    examples only the ids are shown."""
+
+    async def work() -> tuple[Dataset, list[LabelCheck]]:
+        async with LiftGraph() as lg:
+            found = await lg.find_dataset(reference, graph)
+            return found, await lg.check_labels(found, names)
+
+    with console().status("Checking labels ..."):
+        found, checks = asyncio.run(work())
+    _warn(found.examples, include_sealed=include_sealed)
+    hidden = () if include_sealed else {one.id for one in found.examples if _is_sealed(one)}
+    if as_json:
+        print_json([vars(one) | {"problems": shown_problems(one, hidden)} for one in checks])
+    else:
+        print_label_checks(checks, hidden)
+    wrong = {example_id for one in checks for example_id in one.problems}
+    if wrong:
+        raise InputError(f"{len(wrong)} of {len(found.examples)} examples have a label to correct")
 
 
 @dataset.command()

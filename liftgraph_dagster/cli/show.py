@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from liftgraph_dagster.evaluation.dataset import (
     split_of,
 )
 from liftgraph_dagster.evaluation.example import Example
+from liftgraph_dagster.evaluation.label_check import LabelCheck
 from liftgraph_dagster.execution.records import EventKind, Execution, NodeEvent, Status, Usage
 from liftgraph_dagster.execution.trace import Trace, TraceLine
 
@@ -278,6 +279,29 @@ def print_examples(
     out.print(table)
     if len(shown) < len(examples):
         out.print(f"and {len(examples) - len(shown)} more", style="bright_black")
+
+
+def print_label_checks(checks: Sequence[LabelCheck], hidden: Collection[str]) -> None:
+    """Print a line for each check, then what is wrong, example by example; of the `hidden` ones
+    only the id."""
+    out = console()
+    table = Table("check", "examples", "with a problem", box=None)
+    for check in checks:
+        table.add_row(check.name, str(check.checked), str(len(check.problems)))
+    out.print(table if checks else "the graph declares no label checks")
+    for check in checks:
+        for example_id, said in shown_problems(check, hidden).items():
+            out.print(f"\n{example_id} ({check.name})", markup=False, highlight=False)
+            for problem in said:
+                out.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+
+
+def shown_problems(check: LabelCheck, hidden: Collection[str]) -> dict[str, list[str]]:
+    """Return what is wrong, by example; of the `hidden` ones only that something is."""
+    return {
+        example_id: ["sealed: see --include-sealed"] if example_id in hidden else list(said)
+        for example_id, said in check.problems.items()
+    }
 
 
 def print_difference(difference: Difference) -> None:

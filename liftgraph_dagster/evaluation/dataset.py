@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from liftgraph_dagster.errors import InputError, NotFound
 from liftgraph_dagster.evaluation.example import Example
-from liftgraph_dagster.graph.digest import digest
+from liftgraph_dagster.graph.digest import canonical_json, digest
 
 
 class Split(StrEnum):
@@ -118,6 +118,21 @@ def differences(before: Dataset, after: Dataset) -> Difference:
         removed=tuple(sorted(old.keys() - new.keys())),
         changed={id: names for id, names in fields.items() if names},
     )
+
+
+def inputs_in_two_splits(dataset: Dataset) -> list[tuple[str, str]]:
+    """Return the ids of examples whose input is that of an earlier one in another split, with the
+    id of the earlier; upper case and spaces do not count."""
+    first: dict[str, Example] = {}
+    found = []
+    for example in dataset.examples:
+        value = example.input
+        text = value if isinstance(value, str) else canonical_json(value).decode()
+        text = " ".join(text.casefold().split())
+        other = first.setdefault(text, example)
+        if split_of(other.family) is not split_of(example.family):
+            found.append((other.id, example.id))
+    return found
 
 
 def check_dataset_name(name: str) -> None:

@@ -64,6 +64,8 @@ class Graph(Generic[StateT]):
         metric: scores an outcome against an example: a function `(example, outcome, trace=None)`
             that returns a number in [0, 1], or a `Metric`; see `evaluation.metric`.
         metrics: further ones, which an evaluation uses when it is asked for them by name.
+        label_checks: by name, functions that say what is wrong with a labelled example, in words;
+            nothing is said of one that can be trusted. See `evaluation.label_check`.
         programs: named demonstrations for the nodes. `baseline` is the program that runs when
             nothing else is asked for; without one it is the signatures as they stand.
         candidates: state fields that hold `Candidates`.
@@ -88,6 +90,7 @@ class Graph(Generic[StateT]):
         sample: Sequence[str] = (),
         metric: Any = None,
         metrics: Sequence[Any] = (),
+        label_checks: Mapping[str, Callable[[Any], Sequence[str]]] | None = None,
         programs: Mapping[str, Demos] | None = None,
         candidates: Sequence[str] = (),
         attrs: Callable[[StateT], Mapping[str, Any]] | None = None,
@@ -106,6 +109,7 @@ class Graph(Generic[StateT]):
         self.sample = tuple(sample)
         self.metric = metric
         self.metrics = tuple(metrics)
+        self.label_checks = dict(label_checks or {})
         self.programs: Mapping[str, Demos] = {"baseline": {}} | dict(programs or {})
         self.candidates = tuple(candidates)
         self.attrs = attrs
@@ -202,6 +206,12 @@ class Graph(Generic[StateT]):
         spine = [name for name in reached if name not in in_branches]
         if not any(edge.node is None for name in spine for edge in self.edges[name]):
             raise GraphError(f"graph {self.name!r} has no end: no node's run returns End")
+        for name in self.label_checks:
+            if not name.isidentifier():
+                raise GraphError(
+                    f"graph {self.name!r}: {name!r} cannot be the name of a label check; it takes "
+                    "letters, digits and '_', the first one no digit"
+                )
         for name in self.candidates:
             if name not in self.state.model_fields:
                 raise GraphError(

@@ -36,20 +36,21 @@ class Mutation:
         return 1 - len(self.survivors) / self.tried if self.tried else 1.0
 
 
-def verify(example: Example, *, min_killed: float = MIN_KILLED) -> list[str]:
-    """Return what is wrong with an example, in words; empty when nothing is.
+def references_pass(example: Example) -> list[str]:
+    """Return which of its own tests the reference code of an example fails, in words; empty when
+    it passes all. Raises SandboxUnavailable where code must not be run."""
+    return reference_problems(Expected.model_validate(example.expected))
 
-    Raises SandboxUnavailable where code must not be run.
-    """
-    expected = Expected.model_validate(example.expected)
-    if problems := reference_problems(expected):
-        return problems
-    found = mutate(expected)
-    if found.is_enough(min_killed):
+
+def mutants_die(example: Example) -> list[str]:
+    """Return which mutants of the reference code the tests of an example do not notice, in words;
+    empty when they notice enough of them. Raises SandboxUnavailable where code must not be run."""
+    found = mutate(Expected.model_validate(example.expected))
+    if found.is_enough(MIN_KILLED):
         return []
     return [
         f"{found.killed:.0%} of {found.tried} mutants of the reference code are noticed by its "
-        f"tests, wanted are {min_killed:.0%}",
+        f"tests, wanted are {MIN_KILLED:.0%}",
         *(f"not noticed: line {m.line}, {m.change}" for m in found.survivors),
     ]
 

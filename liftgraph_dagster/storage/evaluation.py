@@ -84,6 +84,11 @@ class PostgresEvaluationStore:
             ):
                 return before, after
 
+    async def named_dataset(self, graph: str, name: str) -> Dataset | None:
+        """Return what a name stands for now; None when it stands for nothing."""
+        newest = next(iter(await self._named(name, graph)), None)
+        return await self.get_dataset(newest["digest"]) if newest else None
+
     async def find_dataset(self, reference: str, graph: str | None = None) -> Dataset:
         """Return what a name stands for now, or the dataset with this digest; the beginning of the
         digest will do. Raises NotFound, and InputError for what stands for more than one."""
@@ -104,6 +109,11 @@ class PostgresEvaluationStore:
                 f"{f', {which}' if named else '; give more of the digest'}"
             )
         return await self.get_dataset(found[0])
+
+    async def moved_families(self, graph: str) -> list[str]:
+        """Return the families of a graph that are in more than one split, by name."""
+        rows = await self._database.fetch("moved_families", graph=graph)
+        return [row["family"] for row in rows]
 
     async def list_datasets(self, graph: str | None = None) -> list[StoredDataset]:
         """Return what names stand for now, and the datasets that never had a name, newest

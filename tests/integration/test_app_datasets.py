@@ -331,3 +331,76 @@ async def test_an_unknown_metric_is_refused_before_anything_runs(bare: Settings)
             await lg.evaluate("tickets", dataset="smoke", metric="best")
 
         assert await lg.executions() == []
+
+
+async def test_what_is_added_to_a_graphs_name_is_among_its_own_examples(
+    bare: Settings, tmp_path: Path
+) -> None:
+    file = write_lines(tmp_path / "a.jsonl", [example_line("billing-1")])
+
+    async with opened(bare, examples=[file]) as lg:
+        execution = (await lg.run("tickets", "Where is my receipt?")).execution
+        await lg.add_execution("tickets", "tickets", execution.id, ADA)
+        own = await lg.dataset("tickets")
+        by_name = await lg.find_dataset("tickets")
+
+    assert [one.id for one in own.examples] == ["billing-1", f"execution-{execution.id}"]
+    assert by_name.digest == own.digest
+
+
+async def test_an_example_that_is_in_the_files_too_counts_once(
+    bare: Settings, tmp_path: Path
+) -> None:
+    file = write_lines(tmp_path / "a.jsonl", [example_line("billing-1")])
+
+    async with opened(bare, examples=[file]) as lg:
+        await lg.name_dataset(ALL, "tickets")
+        own = await lg.dataset("tickets")
+
+    assert own.digest == ALL.digest
+
+
+async def test_another_example_under_the_id_of_one_of_the_files_is_refused(
+    bare: Settings, tmp_path: Path
+) -> None:
+    file = write_lines(tmp_path / "a.jsonl", [example_line("billing-1")])
+    other = Dataset("tickets", (make_example("billing-1", input="I paid once."),))
+
+    async with opened(bare, examples=[file]) as lg:
+        with pytest.raises(DatasetError, match="'billing-1' stands in an earlier example too"):
+            await lg.name_dataset(other, "tickets")
+        own = await lg.dataset("tickets")
+
+    assert [one.input for one in own.examples] == ["I was charged twice."]
+
+
+async def test_label_checks_are_applied_by_name(bare: Settings) -> None:
+    checks = {"short": lambda one: [f"{one.id} is long"] if len(one.input) > 20 else [],
+              "never": lambda one: []}  # fmt: skip
+
+    async with opened(bare, label_checks=checks) as lg:
+        short, never = await lg.check_labels(ALL)
+        [only] = await lg.check_labels(ALL, ["never"])
+        with pytest.raises(NotFound, match="no label check 'long'; it has short, never"):
+            await lg.check_labels(ALL, ["long"])
+
+    assert dict(short.problems) == {
+        "password-1": ("password-1 is long",), "outage-1": ("outage-1 is long",),
+    }  # fmt: skip
+    assert never.passed
+    assert only == never
+
+
+async def test_a_family_that_was_stored_in_another_split_is_found(
+    bare: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another version of the rule, say: what was learned from would now judge."""
+    async with opened(bare) as lg:
+        await lg.name_dataset(ALL, "smoke")
+        before = await lg.moved_families("tickets")
+        with monkeypatch.context() as other:
+            other.setattr("liftgraph_dagster.storage.evaluation.split_of", lambda _: Split.DEV)
+            await lg.name_dataset(Dataset("tickets", ALL.examples[:1]), "one")
+        after = await lg.moved_families("tickets")
+
+    assert (before, after) == ([], ["billing"])

@@ -308,3 +308,40 @@ def test_an_evaluation_that_cannot_be_is_refused(
 
     assert says in done.stderr
     assert done.returncode == code
+
+
+async def test_an_example_is_added_to_the_graphs_own_unless_a_name_is_given(
+    cli: Cli, installation: Settings
+) -> None:
+    execution_id = await one_execution(installation)
+
+    done = cli("dataset", "add", "--graph", "tickets", "--from-execution", execution_id, *BY_ADA)
+    shown = json_of(cli("dataset", "show", "tickets", "--json"))
+
+    assert done.stdout.splitlines()[-1].startswith("tickets stands for ")
+    assert [one["id"] for one in shown["examples"]] == [*TICKETS, f"execution-{execution_id}"]
+
+
+def test_a_check_of_labels_names_what_to_correct_and_hides_what_is_sealed(cli: Cli) -> None:
+    done = cli("dataset", "check", "tickets")
+
+    assert done.returncode == exits.INPUT
+    assert done.stderr == "Error: 1 of 4 examples have a label to correct\n"
+    assert [line.split() for line in done.stdout.splitlines()[1:3]] == [
+        ["ends_in_a_stop", "4", "1"], ["has_a_desk", "4", "0"],
+    ]  # fmt: skip
+    assert "billing-2 (ends_in_a_stop)\n  'Where is my receipt?' does not end" in done.stdout
+
+
+def test_labels_without_a_problem_are_a_success(cli: Cli) -> None:
+    done = cli("dataset", "check", "tickets", "--only", "has_a_desk", "--json")
+
+    assert done.returncode == exits.SUCCESS
+    assert json_of(done) == [{"name": "has_a_desk", "checked": 4, "problems": {}}]
+
+
+def test_a_check_that_the_graph_does_not_declare_is_named(cli: Cli) -> None:
+    done = cli("dataset", "check", "tickets", "--only", "is_kind")
+
+    assert done.returncode == exits.NOT_FOUND
+    assert "no label check 'is_kind'; it has ends_in_a_stop, has_a_desk" in complaint(done)

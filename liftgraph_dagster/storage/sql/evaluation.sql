@@ -20,6 +20,16 @@ JOIN examples ON examples.dataset_digest = datasets.digest
 WHERE datasets.digest = :digest
 ORDER BY examples.id
 
+-- moved_families --
+-- Returns the families of a graph's stored examples that are in more than one split.
+SELECT examples.family
+FROM examples
+JOIN datasets ON datasets.digest = examples.dataset_digest
+WHERE datasets.graph = :graph
+GROUP BY examples.family
+HAVING count(DISTINCT examples.split) > 1
+ORDER BY examples.family
+
 -- move_name --
 -- Lets a name stand for a dataset. Returns its number, or no row when the name has moved meanwhile.
 INSERT INTO dataset_names (graph, name, number, digest)

@@ -10,7 +10,7 @@ from liftgraph_dagster.evaluation.example import Example, read_examples
 from liftgraph_dagster.prompt_to_code.examples import files
 from liftgraph_dagster.prompt_to_code.graph import graph
 from liftgraph_dagster.prompt_to_code.outcome import Expected
-from liftgraph_dagster.prompt_to_code.verify import mutate, reference_problems, verify
+from liftgraph_dagster.prompt_to_code.verify import mutants_die, mutate, references_pass
 from tests.factories import make_example
 
 SIGN = """
@@ -36,21 +36,24 @@ def labelled(code: str = SIGN, tests: list[tuple[str, str]] = GOOD) -> Example:
 def test_every_reference_code_that_ships_passes_all_its_tests() -> None:
     examples = read_examples(graph, files())
 
-    problems = {e.id: reference_problems(Expected.model_validate(e.expected)) for e in examples}
+    problems = {example.id: references_pass(example) for example in examples}
 
     assert len(problems) >= 258
     assert {name: found for name, found in problems.items() if found} == {}
 
 
 def test_an_example_whose_tests_notice_every_change_has_no_problem() -> None:
-    assert verify(labelled()) == []
+    assert references_pass(labelled()) == []
+    assert mutants_die(labelled()) == []
     assert mutate(Expected.model_validate(labelled().expected)).survivors == ()
 
 
 def test_a_reference_that_fails_a_test_says_which() -> None:
     wrong = labelled(tests=[*GOOD, ("(2,)", "2")])
 
-    assert verify(wrong) == ["the reference code fails: sign(2,) is to return 2, but returned 1"]
+    assert references_pass(wrong) == [
+        "the reference code fails: sign(2,) is to return 2, but returned 1"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -63,13 +66,13 @@ def test_a_reference_that_fails_a_test_says_which() -> None:
     ],
 )
 def test_a_reference_that_cannot_be_called_says_why(code: str, says: str) -> None:
-    assert says in verify(labelled(code=code))[0]
+    assert says in references_pass(labelled(code=code))[0]
 
 
 def test_tests_that_notice_too_little_name_what_they_miss() -> None:
     weak = labelled(tests=[("(3,)", "1")] * 4)
 
-    problems = verify(weak)
+    problems = mutants_die(weak)
 
     assert problems[0].endswith("are noticed by its tests, wanted are 80%")
     assert "not noticed: line 3, n < 0 becomes n <= 0" in problems
@@ -77,12 +80,14 @@ def test_tests_that_notice_too_little_name_what_they_miss() -> None:
 
 def test_one_survivor_is_allowed() -> None:
     """It may compute the same as the original."""
+    two_survive = labelled("def sign(n):\n    return n * 1\n", [("(0,)", "0")] * 4)
+    one_survives = labelled("def sign(n):\n    return n + n\n", [("(0,)", "0")] * 4)
+
+    assert mutants_die(two_survive) != []
+    assert mutants_die(one_survives) == []
+
+
+def test_many_mutants_must_be_noticed_but_for_a_fifth() -> None:
     code = "def sign(n):\n    return (n > 0) - (n < 0)\n"
 
-    assert verify(labelled(code=code, tests=[("(-3,)", "-1"), ("(3,)", "1")] * 2)) != []
-    assert (
-        verify(labelled(code="def sign(n):\n    return n * 1\n", tests=[("(0,)", "0")] * 4)) != []
-    )
-    assert (
-        verify(labelled(code="def sign(n):\n    return n + n\n", tests=[("(0,)", "0")] * 4)) == []
-    )
+    assert mutants_die(labelled(code, [("(-3,)", "-1"), ("(3,)", "1")] * 2)) != []
