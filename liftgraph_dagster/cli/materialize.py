@@ -47,8 +47,8 @@ def _materialize(
         ExecutionsConfig,
         baseline_executions,
         baseline_scores,
-        labelled_examples,
     )
+    from liftgraph_dagster.defs.assets.examples import dataset_splits, labelled_examples
     from liftgraph_dagster.defs.resources import Installation, configure_instance
 
     configure_instance(Path(os.environ["DAGSTER_HOME"]))
@@ -56,7 +56,7 @@ def _materialize(
     with dg.DagsterInstance.get() as instance:
         try:
             dg.materialize(
-                [labelled_examples, baseline_executions, baseline_scores],
+                [labelled_examples, dataset_splits, baseline_executions, baseline_scores],
                 instance=instance,
                 partition_key=graph,
                 resources={"liftgraph": installation},

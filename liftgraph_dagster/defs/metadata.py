@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from liftgraph_dagster.app import Evaluation
+from liftgraph_dagster.defs.pictures import scores_picture, splits_picture
 from liftgraph_dagster.evaluation.dataset import Dataset, Split
 from liftgraph_dagster.evaluation.scores import Batch
 from liftgraph_dagster.graph.digest import digest, digest_bytes, short
@@ -26,6 +27,16 @@ def dataset_metadata(dataset: Dataset) -> Metadata:
         "digest": short(dataset.digest),
         "examples": _table(first),
     }
+
+
+def splits_metadata(dataset: Dataset) -> Metadata:
+    """Return the number of examples and families of each split, with a picture."""
+    found: Metadata = {"picture": splits_picture(dataset)}
+    for split in Split:
+        examples = dataset.split(split)
+        found[split.value] = len(examples)
+        found[f"{split.value} families"] = len({example.family for example in examples})
+    return found | {"dataset digest": short(dataset.digest)}
 
 
 def batches_metadata(batches: Sequence[Batch]) -> Metadata:
@@ -84,6 +95,7 @@ def evaluations_metadata(evaluations: Sequence[Evaluation]) -> Metadata:
     )
     first = evaluations[0].scores[0]
     return found | {
+        "picture": scores_picture(evaluations),
         "metric": f"{first.metric} version {first.metric_version}",
         "dataset digest": short(first.dataset_digest),
         "worst examples": _table(

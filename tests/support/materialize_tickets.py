@@ -15,8 +15,8 @@ from liftgraph_dagster.defs.assets.evaluation import (
     ExecutionsConfig,
     baseline_executions,
     baseline_scores,
-    labelled_examples,
 )
+from liftgraph_dagster.defs.assets.examples import dataset_splits, labelled_examples
 from liftgraph_dagster.defs.resources import Installation
 from tests.factories import topic_provider
 
@@ -24,7 +24,7 @@ from tests.factories import topic_provider
 def materialize(instance: dg.DagsterInstance, installation: Installation) -> dict[str, Any]:
     """Return partition, data version and metadata of each asset, and the checks that passed."""
     result = dg.materialize(
-        [labelled_examples, baseline_executions, baseline_scores],
+        [labelled_examples, dataset_splits, baseline_executions, baseline_scores],
         instance=instance,
         partition_key="tickets",
         resources={"liftgraph": installation},

@@ -1,13 +1,12 @@
-"""From labelled examples to scores."""
+"""What programs make of the examples, and how good it is."""
 
 import dagster as dg
 from pydantic import Field
 
-from liftgraph_dagster.defs.checks import EXAMPLES_VALID, examples_valid
+from liftgraph_dagster.defs.assets.examples import dataset_splits
 from liftgraph_dagster.defs.metadata import (
     batches_digest,
     batches_metadata,
-    dataset_metadata,
     evaluations_digest,
     evaluations_metadata,
 )
@@ -28,28 +27,7 @@ class ExecutionsConfig(dg.Config):
 
 @dg.asset(
     partitions_def=graphs,
-    group_name="examples",
-    kinds={"json", "postgres"},
-    owners=_OWNERS,
-    code_version="1",
-    check_specs=[dg.AssetCheckSpec(EXAMPLES_VALID, asset="labelled_examples")],
-)
-def labelled_examples(
-    context: dg.AssetExecutionContext, liftgraph: dg.ResourceParam[Installation]
-) -> dg.MaterializeResult:  # type: ignore[type-arg]  # with a check, Dagster wants the bare class
-    """The graph's labelled examples, checked and stored under the digest of their content."""
-    graph = context.partition_key
-    dataset = liftgraph.run(lambda lg: lg.dataset(graph))
-    return dg.MaterializeResult(
-        metadata=dataset_metadata(dataset),
-        data_version=dg.DataVersion(dataset.digest),
-        check_results=[examples_valid(dataset)],
-    )
-
-
-@dg.asset(
-    partitions_def=graphs,
-    deps=[labelled_examples],
+    deps=[dataset_splits],
     group_name="evaluation",
     kinds={"llm", "postgres"},
     owners=_OWNERS,
