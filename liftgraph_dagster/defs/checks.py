@@ -13,7 +13,17 @@ from liftgraph_dagster.evaluation.label_check import LabelCheck
 from liftgraph_dagster.settings import Settings
 
 VALID = "examples_valid"
-SPLITS = ("no_family_in_two_splits", "no_input_in_two_splits", "enough_examples")
+ONE_FAMILY, ONE_INPUT, COUNTS = (
+    "no_family_in_two_splits",
+    "no_input_in_two_splits",
+    "enough_examples",
+)
+SPLITS = {
+    ONE_FAMILY: "No family of the stored examples has been in two splits.",
+    ONE_INPUT: "No input stands in two splits, under two families.",
+    COUNTS: "Each split has enough examples to learn, choose or judge by.",
+}
+"""Names and descriptions of the checks of dataset_splits."""
 
 ENOUGH = {Split.TRAIN: 70, Split.DEV: 50, Split.SEALED: 70}
 """Examples of a split, below which what is learned, chosen or judged by them is mostly noise."""
@@ -40,13 +50,13 @@ def check_splits(dataset: Dataset, moved: Sequence[str]) -> list[dg.AssetCheckRe
     twice = [f"{one}, {other}" for one, other in inputs_in_two_splits(dataset)]
     return [
         dg.AssetCheckResult(
-            check_name=SPLITS[0],
+            check_name=ONE_FAMILY,
             passed=not moved,
             description=f"in two splits: {_few(moved)}" if moved else "none",
             metadata={"families": dataset.families},
         ),
         dg.AssetCheckResult(
-            check_name=SPLITS[1],
+            check_name=ONE_INPUT,
             passed=not twice,
             description=f"the same input under two families: {_few(twice)}" if twice else "none",
         ),
@@ -70,7 +80,7 @@ def _check_counts(dataset: Dataset) -> dg.AssetCheckResult:
     if sealed < ENOUGH_SEALED_FAMILIES:
         few.append(f"{sealed} sealed families, wanted {ENOUGH_SEALED_FAMILIES}")
     return dg.AssetCheckResult(
-        check_name=SPLITS[2],
+        check_name=COUNTS,
         passed=not few,
         severity=dg.AssetCheckSeverity.WARN,
         description="; ".join(few) or "each split has enough",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Protocol
 
-from liftgraph_dagster.errors import ConfigurationError, LiftGraphError
+from liftgraph_dagster.errors import ConfigurationError, ErrorClass, LiftGraphError
 from liftgraph_dagster.evaluation.example import Example
 from liftgraph_dagster.graph.digest import digest
 from liftgraph_dagster.graph.version import source
@@ -67,15 +67,14 @@ def apply_metric(metric: Metric, example: Example, outcome: Any) -> Scored:
     """Return the metric's verdict.
 
     Raises ConfigurationError, naming metric and example, when the metric raises or returns
-    something that is no score in [0, 1]: a fault of the metric is never a score. What the metric
-    raises of our own errors passes as it is: an outage of its model or of the sandbox is no fault
-    of the metric, and never a score either.
+    something that is no score in [0, 1]: a fault of the metric is never a score. An outage of its
+    model or of the sandbox passes as it is: that is no fault of the metric, and no score either.
     """
     try:
         scored = metric(example, outcome)
-    except LiftGraphError:
-        raise
     except Exception as exc:
+        if isinstance(exc, LiftGraphError) and exc.error_class is not ErrorClass.PERMANENT:
+            raise
         raise ConfigurationError(
             f"metric {metric.name} raised on example {example.id}: {type(exc).__name__}: {exc}"
         ) from exc

@@ -19,7 +19,13 @@ _OWNERS = ["team:evaluation"]
     kinds={"json", "postgres"},
     owners=_OWNERS,
     code_version="1",
-    check_specs=[dg.AssetCheckSpec(VALID, asset="labelled_examples")],
+    check_specs=[
+        dg.AssetCheckSpec(
+            VALID,
+            asset="labelled_examples",
+            description="Every line is what its graph takes and expects.",
+        )
+    ],
 )
 def labelled_examples(
     context: dg.AssetExecutionContext, liftgraph: dg.ResourceParam[Installation]
@@ -41,7 +47,10 @@ def labelled_examples(
     kinds={"python", "postgres"},
     owners=_OWNERS,
     code_version="1",
-    check_specs=[dg.AssetCheckSpec(name, asset="dataset_splits") for name in SPLITS],
+    check_specs=[
+        dg.AssetCheckSpec(name, asset="dataset_splits", description=description)
+        for name, description in SPLITS.items()
+    ],
 )
 def dataset_splits(
     context: dg.AssetExecutionContext, liftgraph: dg.ResourceParam[Installation]
