@@ -1,8 +1,8 @@
 """Small changes to a function, each of which its tests should notice.
 
-One change a mutant: an operator, a constant, a bound moved by one, a condition turned round (the
-operators that Jia and Harman 2011 call ROR, AOR, LCR, CRP and UOI). Type hints, docstrings and what
-an exception says are left alone: no test can notice them.
+One change a mutant: an operator, a constant, a bound moved by one, a condition turned round, which
+swaps the branches (the operators that Jia and Harman 2011 call ROR, AOR, LCR, CRP and UOI). Type
+hints, docstrings and what an exception says are left alone: no test can notice them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.FloorDiv: ast.Div, ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.BitAnd: ast.BitOr,
     ast.BitOr: ast.BitAnd, ast.BitXor: ast.BitAnd, ast.LShift: ast.RShift, ast.RShift: ast.LShift,
 }  # fmt: skip
+_TURNED = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
+"""Comparisons of which `_COMPARISONS` gives the opposite."""
 _UNNOTICED = {"annotation", "returns", "type_comment"}
 """Fields of the syntax tree that no call depends on."""
 
@@ -84,10 +86,20 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
             yield boolean
         case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
             yield copy.deepcopy(operand)
-        case ast.If() | ast.While() | ast.IfExp():
+        case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test) if _turns(test):
             turned = copy.deepcopy(node)
-            turned.test = ast.UnaryOp(ast.Not(), turned.test)
+            turned.test = _negation(test)
             yield turned
+        case ast.comprehension(ifs=conditions):
+            for index, condition in enumerate(conditions):
+                if _turns(condition):
+                    turned_filter = copy.deepcopy(node)
+                    turned_filter.ifs[index] = _negation(condition)
+                    yield turned_filter
+        case ast.match_case(guard=ast.expr() as guard) if _turns(guard):
+            turned_case = copy.deepcopy(node)
+            turned_case.guard = _negation(guard)
+            yield turned_case
         case ast.Constant(value=value):
             yield from (ast.copy_location(ast.Constant(new), node) for new in _others(value))
         case ast.Call(func=ast.Name(id="range"), args=args):
@@ -102,6 +114,21 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
                     moved_slice = copy.deepcopy(node)
                     setattr(moved_slice, name, _plus_one(end))
                     yield moved_slice
+
+
+def _turns(condition: ast.expr) -> bool:
+    """Return False where a change of the condition itself turns it: `a == b`, `not a`, `True`."""
+    match condition:
+        case ast.Compare(ops=[op]):
+            return not isinstance(op, _TURNED)
+        case ast.UnaryOp(op=ast.Not()) | ast.Constant(value=bool()):
+            return False
+        case _:
+            return True
+
+
+def _negation(condition: ast.expr) -> ast.expr:
+    return ast.UnaryOp(ast.Not(), copy.deepcopy(condition))
 
 
 def _others(value: object) -> list[bool | int | float | str]:
@@ -123,9 +150,18 @@ def _plus_one(bound: ast.expr) -> ast.expr:
 
 
 def _line(node: ast.AST) -> int:
-    return int(getattr(node, "lineno", 0))
+    match node:
+        case ast.comprehension(target=part) | ast.match_case(pattern=part):
+            return part.lineno
+        case _:
+            return int(getattr(node, "lineno", 0))
 
 
 def _short(node: ast.AST) -> str:
-    shown = node.test if isinstance(node, ast.If | ast.While) else node
-    return ast.unparse(ast.fix_missing_locations(copy.deepcopy(shown)))
+    shown = node
+    match node:
+        case ast.If(test=condition) | ast.While(test=condition):
+            shown = condition
+        case ast.match_case(guard=ast.expr() as condition):
+            shown = condition
+    return ast.unparse(ast.fix_missing_locations(copy.deepcopy(shown))).strip()

@@ -62,7 +62,8 @@ class Expected(pydantic.BaseModel):
     tests: list[Test] = pydantic.Field(min_length=4)
     """These hold under every accepted filling; programs are scored by them."""
     reference_tests: list[Test] = []
-    """These hold only under the first fillings; they check the reference code and its mutants."""
+    """These hold only under the first fillings, or the prompt says too little to ask them of a
+    program; they check the reference code and its mutants."""
 
 
 def begin(prompt: Prompt) -> PromptState:

@@ -24,6 +24,14 @@ from liftgraph_dagster.prompt_to_code.mutants import mutants
         ("'x'", {"''"}),
         ("''", {"'X'"}),
         ("a if b else c", {"a if not b else c"}),
+        ("a if b < c else d", {"a if b <= c else d", "a if not b < c else d"}),
+        ("a if b == c else d", {"a if b != c else d"}),
+        ("a if not b else c", {"a if b else c"}),
+        (
+            "[a for a in b if c if d]",
+            {"[a for a in b if not c if d]", "[a for a in b if c if not d]"},
+        ),
+        ("{a: c for a in b if a in c}", {"{a: c for a in b if a not in c}"}),
         ("range(a, b)", {"range(a + 1, b)", "range(a, b + 1)"}),
         ("a[b:c]", {"a[b + 1:c]", "a[b:c + 1]"}),
         ("a[1:]", {"a[2:]", "a[0:]"}),
@@ -42,6 +50,9 @@ def test_each_change_makes_one_mutant(expression: str, changed: set[str]) -> Non
     [
         ("def f(a):\n    if a:\n        return a", 2, "a becomes not a"),
         ("def f(a):\n    while a:\n        pass", 2, "a becomes not a"),
+        ("while True:\n    pass", 1, "True becomes False"),
+        ("f(\n    a for a in b\n    if a\n)", 2, "for a in b if a becomes for a in b if not a"),
+        ("match a:\n    case b if c:\n        pass", 2, "c becomes not c"),
         ("def f(a, b):\n    a += b", 2, "a += b becomes a -= b"),
     ],
 )
@@ -49,6 +60,17 @@ def test_a_mutant_says_where_and_what_was_changed(code: str, line: int, change: 
     (mutant,) = mutants(code)
 
     assert (mutant.line, mutant.change) == (line, change)
+
+
+def test_each_branch_of_an_if_with_elif_is_swapped() -> None:
+    code = "if a:\n    f()\nelif b:\n    g()\nelse:\n    h()\n"
+
+    found = [mutant.code for mutant in mutants(code)]
+
+    assert found == [
+        code.replace("if a", "if not a"),
+        code.replace("elif b", "elif not b"),
+    ]
 
 
 @pytest.mark.parametrize(
