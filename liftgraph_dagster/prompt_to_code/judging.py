@@ -12,9 +12,10 @@ from typing import Any
 
 from liftgraph_dagster.errors import InputError
 from liftgraph_dagster.prompt_to_code.outcome import Test
-from liftgraph_dagster.sandbox.sandbox import Ending, Outcome
+from liftgraph_dagster.sandbox.sandbox import Ending, Limits, Outcome
 from liftgraph_dagster.sandbox.syntax import literal
 
+_LONGEST_WRITTEN = 200
 REL_TOLERANCE = 1e-9
 """Of floats, relative to the larger one: how far two orders of summation may lie apart."""
 
@@ -29,6 +30,31 @@ def passes(test: Test, outcome: Outcome) -> bool:
     if test.raises is not None:
         return outcome.ending is Ending.RAISED and test.raises in _names(outcome)
     return outcome.returned and equal(expected_value(test), outcome.value)
+
+
+def described(outcome: Outcome, limits: Limits) -> str:
+    """Return what a call or a loading did, as the end of a sentence that begins with it."""
+    match outcome.ending:
+        case Ending.RETURNED:
+            return f"returned {_written(outcome.value)}"
+        case Ending.RAISED:
+            return f"raised {outcome.error}{f': {outcome.message}' if outcome.message else ''}"
+        case Ending.UNDEFINED:
+            return "is not defined"
+        case Ending.TIMEOUT:
+            return f"did not end within {limits.call_s:g} seconds"
+        case Ending.DIED:
+            return f"ended its process{f': {outcome.error}' if outcome.error else ''}"
+        case Ending.NOT_RUN:
+            return "was not reached: the time for all tests was over"
+
+
+def _written(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return "a number too long to write"
+    return text if len(text) <= _LONGEST_WRITTEN else f"{text[:_LONGEST_WRITTEN]}..."
 
 
 def expected_value(test: Test) -> Any:

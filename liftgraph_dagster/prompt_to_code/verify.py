@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from liftgraph_dagster.evaluation.example import Example
+from liftgraph_dagster.prompt_to_code.judging import described
 from liftgraph_dagster.prompt_to_code.mutants import Mutant, mutants
 from liftgraph_dagster.prompt_to_code.outcome import Expected, Test
 from liftgraph_dagster.prompt_to_code.running import run_tests
-from liftgraph_dagster.sandbox.sandbox import Ending, Limits, Outcome
+from liftgraph_dagster.sandbox.sandbox import Limits
 
 MIN_KILLED = 0.8
 """Share of an example's mutants that its tests must notice, one survivor always allowed: some
@@ -45,7 +46,10 @@ def references_pass(example: Example) -> list[str]:
 def mutants_die(example: Example) -> list[str]:
     """Return which mutants of the reference code the tests of an example do not notice, in words;
     empty when they notice enough of them. Raises SandboxUnavailable where code must not be run."""
-    found = mutate(Expected.model_validate(example.expected))
+    try:
+        found = mutate(Expected.model_validate(example.expected))
+    except SyntaxError as exc:
+        return [f"the reference code does not compile: {exc}"]
     if found.is_enough(MIN_KILLED):
         return []
     return [
@@ -60,11 +64,11 @@ def reference_problems(expected: Expected) -> list[str]:
     name, tests = expected.ir.signature.name, _tests(expected)
     passed, report = run_tests(expected.code, name, tests)
     if not report.loaded.returned:
-        return [f"the reference code does not load: {_says(report.loaded)}"]
+        return [f"the reference code does not load: it {described(report.loaded, Limits())}"]
     return [
         f"the reference code fails: {name}{test.args} is to "
         f"{f'raise {test.raises}' if test.raises else f'return {test.returns}'}, "
-        f"but {_says(outcome)}"
+        f"but it {described(outcome, Limits())}"
         for test, outcome, ok in zip(tests, report.calls, passed, strict=True)
         if not ok
     ]
@@ -82,13 +86,3 @@ def mutate(expected: Expected) -> Mutation:
 
 def _tests(expected: Expected) -> list[Test]:
     return [*expected.tests, *expected.reference_tests]
-
-
-def _says(outcome: Outcome) -> str:
-    match outcome.ending:
-        case Ending.RETURNED:
-            return f"returned {outcome.value!r:.200}"
-        case Ending.RAISED:
-            return f"raised {outcome.error}: {outcome.message}"
-        case _:
-            return f"{outcome.ending.value} {outcome.error}".strip()

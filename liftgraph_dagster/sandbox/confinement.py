@@ -123,7 +123,7 @@ class Confinement:
 
 
 def _landlock() -> landlock.Ruleset:
-    return landlock.Ruleset(library.directories())
+    return landlock.Ruleset(listed=library.directories(), readable=library.entries())
 
 
 def _leave_root() -> None:

@@ -1,4 +1,4 @@
-"""What a confined process may reach in the file system: reading below a few directories, no more.
+"""What a confined process may reach in the file system: reading in a few places, no more.
 
 Landlock (Linux 5.13) confines a process from within, without privileges. See landlock(7); the
 handled rights grow with the version of the kernel's interface.
@@ -45,10 +45,10 @@ def version() -> int:
 
 
 class Ruleset:
-    """Leave to read below `readable`, and to do nothing else with files. Raises OSError where the
-    kernel has no Landlock."""
+    """Leave to read `readable` and all below, to list `listed` and all below, and to do nothing
+    else with files. Raises OSError where the kernel has no Landlock."""
 
-    def __init__(self, readable: Iterable[Path]) -> None:
+    def __init__(self, *, listed: Iterable[Path], readable: Iterable[Path]) -> None:
         known = version()
         attributes = _Ruleset(
             fs=(1 << _RIGHTS_BY_VERSION[min(known, 5)]) - 1 if known else 0,
@@ -59,8 +59,10 @@ class Ruleset:
         self._fd = libc().syscall(_CREATE_RULESET, ctypes.byref(attributes), size, 0)
         if self._fd < 0:
             raise oserror("Landlock")
+        for path in listed:
+            self._allow(_READ_DIR, path)
         for path in readable:
-            self._allow_reading(path)
+            self._allow(_READ_FILE | _READ_DIR if path.is_dir() else _READ_FILE, path)
 
     def put_on(self) -> None:
         """Confine this process for good. Raises OSError where the kernel refuses."""
@@ -68,11 +70,11 @@ class Ruleset:
             raise oserror("Landlock")
         os.close(self._fd)
 
-    def _allow_reading(self, path: Path) -> None:
-        directory = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    def _allow(self, rights: int, path: Path) -> None:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
-            rule = _PathBeneath(_READ_FILE | _READ_DIR, directory)
+            rule = _PathBeneath(rights, place)
             if libc().syscall(_ADD_RULE, self._fd, _PATH_BENEATH, ctypes.byref(rule), 0):
                 raise oserror(f"Landlock, {path}")
         finally:
-            os.close(directory)
+            os.close(place)

@@ -1,4 +1,7 @@
-"""The standard library: all that a confined process may read."""
+"""The standard library: all that a confined process may read.
+
+What is installed beside it, in `site-packages`, is none of it: there may be anything, labels too.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,23 @@ import sys
 import sysconfig
 from pathlib import Path
 
+_INSTALLED = ("site-packages", "dist-packages")
+
 
 def directories() -> list[Path]:
     """Return where the standard library lies: one directory, two on a few systems."""
     found = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
     return sorted(path for path in found if path.is_dir())
+
+
+def entries() -> list[Path]:
+    """Return the files and directories of the standard library."""
+    return [
+        entry
+        for directory in directories()
+        for entry in sorted(directory.iterdir())
+        if entry.name not in _INSTALLED
+    ]
 
 
 def enter() -> None:

@@ -21,7 +21,7 @@ import sys
 import time
 from typing import Any
 
-from liftgraph_dagster.sandbox.values import encode
+from liftgraph_dagster.sandbox.values import encode, encode_opaque
 
 MAX_PRINTED = 2000
 """Characters of a call's printed text that are kept."""
@@ -54,20 +54,18 @@ def serve(fd: int) -> None:
     if loaded["outcome"] != "returned":
         return
     for call in job["calls"]:
-        _write(fd, _outcome(lambda call=call: _call(scope, call), max_bytes))
+        function = scope.get(call["function"])
+        if function is None:
+            _write(fd, {"outcome": "undefined"})
+            continue
+        args = ast.literal_eval(call["args"])
+        _write(fd, _outcome(lambda f=function, a=args: f(*a), max_bytes))
 
 
 def _callables(scope: dict[str, Any]) -> list[str]:
     """Return the names of what can be called, of ordinary length and number."""
     names = [name for name, value in scope.items() if type(name) is str and callable(value)]
     return [name for name in names if len(name) <= _LONGEST_NAME][:MAX_NAMES]
-
-
-def _call(scope: dict[str, Any], call: dict[str, str]) -> Any:
-    function = scope.get(call["function"])
-    if function is None:
-        raise NameError(f"the program does not define {call['function']}")
-    return function(*ast.literal_eval(call["args"]))
 
 
 def _outcome(work: Any, max_bytes: int) -> dict[str, Any]:
@@ -77,8 +75,7 @@ def _outcome(work: Any, max_bytes: int) -> dict[str, Any]:
     started = time.perf_counter()
     found: dict[str, Any]
     try:
-        value = work()
-        found = {"outcome": "returned", "value": encode(value, max_bytes=max_bytes)}
+        found = {"outcome": "returned", "value": _encoded(work(), max_bytes)}
     except BaseException as exc:  # SystemExit and KeyboardInterrupt are the program's, too
         names = _class_names(exc)
         found = {
@@ -90,6 +87,15 @@ def _outcome(work: Any, max_bytes: int) -> dict[str, Any]:
     found["seconds"] = time.perf_counter() - started
     found["printed"] = printed.text()
     return found
+
+
+def _encoded(value: Any, max_bytes: int) -> str:
+    """Return a value as JSON; one that is too large, or breaks when it is looked at, as something
+    that equals nothing: the program has returned it, and raised nothing."""
+    try:
+        return encode(value, max_bytes=max_bytes)
+    except BaseException as exc:
+        return encode_opaque(value, f"cannot be compared: {_message(exc)}")
 
 
 def _class_names(exc: BaseException) -> list[str]:

@@ -106,6 +106,8 @@ class Ending(StrEnum):
 
     RETURNED = "returned"
     RAISED = "raised"
+    UNDEFINED = "undefined"
+    """The program does not define the function."""
     TIMEOUT = "timeout"
     """Killed when its time was over."""
     DIED = "died"
@@ -510,8 +512,8 @@ def _parsed(line: bytes, max_bytes: int, seconds: float) -> Outcome:
             if len(raw["value"]) > max_bytes:
                 raise ValueError("the value is too large")
             ending, value = Ending.RETURNED, decode(json.loads(raw["value"]))
-        elif raw["outcome"] == Ending.RAISED:
-            ending, value = Ending.RAISED, None
+        elif raw["outcome"] in (Ending.RAISED, Ending.UNDEFINED):
+            ending, value = Ending(raw["outcome"]), None
         else:
             raise ValueError("neither returned nor raised")
         return Outcome(

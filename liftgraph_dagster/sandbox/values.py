@@ -33,6 +33,12 @@ def encode(value: Any, *, max_bytes: int) -> str:
     return text
 
 
+def encode_opaque(value: Any, text: str) -> str:
+    """Return JSON of the name of a value's type and `text` about it, whatever the value is."""
+    name = str(type.__dict__["__name__"].__get__(type(value)))[:200]
+    return json.dumps({"o": [name, text[:200]]})
+
+
 def decode(plain: Any) -> Any:
     """Return the value that was encoded, given the parsed JSON. Raises ValueError for JSON that
     `encode` does not write."""

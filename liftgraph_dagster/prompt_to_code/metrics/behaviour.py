@@ -46,9 +46,9 @@ def verdicts(
 
     The inputs have the types of the parameters and of the result, and hold the constants of the
     expected predicates. They depend on these three alone, whatever the order of `expected`, so that
-    all drafts of an example are tried on the same. All predicates are tried in one child of the
-    sandbox. Raises SandboxUnavailable where code must not be run, SandboxDied when the sandbox went
-    away.
+    all drafts of an example are tried on the same. The predicates are tried in one child of the
+    sandbox, where each can change what those after it say. Raises SandboxUnavailable where code
+    must not be run, SandboxDied when the sandbox went away.
     """
     program = _program(tuple(parameters.items()), returns, tuple(sorted(expected)))
     calls = [Call("verdicts", repr((predicate.strip(),))) for predicate in predicates]

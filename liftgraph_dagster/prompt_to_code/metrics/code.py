@@ -18,7 +18,8 @@ from liftgraph_dagster.evaluation.metric import Scored
 from liftgraph_dagster.evaluation.metrics import text, weighted
 from liftgraph_dagster.evaluation.metrics.text import chrf
 from liftgraph_dagster.evaluation.metrics.weighted import feedback, weighted_mean
-from liftgraph_dagster.prompt_to_code import judging
+from liftgraph_dagster.prompt_to_code import judging, outcome, running
+from liftgraph_dagster.prompt_to_code.judging import described
 from liftgraph_dagster.prompt_to_code.metrics.reading import (
     read_expected,
     read_outcome,
@@ -26,7 +27,8 @@ from liftgraph_dagster.prompt_to_code.metrics.reading import (
 )
 from liftgraph_dagster.prompt_to_code.outcome import Test
 from liftgraph_dagster.prompt_to_code.running import run_tests
-from liftgraph_dagster.sandbox.sandbox import Ending, Limits, Outcome
+from liftgraph_dagster.sandbox import program, values
+from liftgraph_dagster.sandbox.sandbox import Limits
 from liftgraph_dagster.sandbox.syntax import parse
 
 WEIGHTS = {"parses": 0.05, "tests": 0.75, "syntax": 0.10, "text": 0.10}
@@ -112,7 +114,9 @@ class CodeQuality:
     its own signature declares, by the tests of the label."""
 
     name = "code_quality"
-    version = version_of(sys.modules[__name__], text, weighted, judging)
+    version = version_of(
+        sys.modules[__name__], text, weighted, judging, outcome, running, program, values
+    )
 
     def __call__(self, example: Example, prediction: Any, trace: Any = None) -> Scored:
         outcome, expected = read_outcome(prediction), read_expected(example)
@@ -181,6 +185,8 @@ def _label(node: ast.AST, numbers: dict[str, str]) -> str:
             return f"{kind} {_number(name, numbers)}"
         case ast.Attribute(attr=name) | ast.alias(name=name) | ast.keyword(arg=name):
             return f"{kind} {name}"
+        case ast.Constant(value=int() as value) if not isinstance(value, bool):
+            return f"{kind} {value:x}"  # in decimal, Python refuses a long one
         case ast.Constant(value=value):
             return f"{kind} {value!r}"
         case _:
@@ -228,32 +234,17 @@ def _tested(
         return 1.0, ""
     count = f"{sum(passed)} of {len(tests)} pass"
     if not report.loaded.returned:
-        return value, f"{count}; the code does not load: {_what_happened(report.loaded)}."
+        return value, f"{count}; the code does not load: it {described(report.loaded, LIMITS)}."
     first = passed.index(False)
     test = tests[first]
     expected = f"return {test.returns}" if test.raises is None else f"raise {test.raises}"
     called = f"{function_name}{_arguments(test.args)}"
     return (
         value,
-        f"{count}; `{called}` should {expected}, but {_what_happened(report.calls[first])}.",
+        f"{count}; `{called}` should {expected}, but it {described(report.calls[first], LIMITS)}.",
     )
 
 
 def _arguments(args: str) -> str:
     """Return a tuple's text as the arguments of a call."""
     return args.removesuffix(",)") + ")" if args.endswith(",)") else args
-
-
-def _what_happened(outcome: Outcome) -> str:
-    match outcome.ending:
-        case Ending.RETURNED:
-            value = repr(outcome.value)
-            return f"it returned {value if len(value) <= 200 else f'{value[:200]}...'}"
-        case Ending.RAISED:
-            return f"it raised {outcome.error}{f': {outcome.message}' if outcome.message else ''}"
-        case Ending.TIMEOUT:
-            return f"it did not end within {LIMITS.call_s:g} seconds"
-        case Ending.DIED:
-            return f"the process died{f': {outcome.error}' if outcome.error else ''}"
-        case Ending.NOT_RUN:
-            return "the time for all tests was over"

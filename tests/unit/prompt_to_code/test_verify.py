@@ -52,17 +52,17 @@ def test_a_reference_that_fails_a_test_says_which() -> None:
     wrong = labelled(tests=[*GOOD, ("(2,)", "2")])
 
     assert references_pass(wrong) == [
-        "the reference code fails: sign(2,) is to return 2, but returned 1"
+        "the reference code fails: sign(2,) is to return 2, but it returned 1"
     ]
 
 
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("def sign(", "the reference code does not load: raised SyntaxError"),
-        ("import missing\n", "the reference code does not load: raised ModuleNotFoundError"),
-        ("def other(n): return n\n", "but raised NameError: the program does not define sign"),
-        ("import os\ndef sign(n): os._exit(2)\n", "but died exit code 2"),
+        ("def sign(", "the reference code does not load: it raised SyntaxError"),
+        ("import missing\n", "the reference code does not load: it raised ModuleNotFoundError"),
+        ("def other(n): return n\n", "but it is not defined"),
+        ("import os\ndef sign(n): os._exit(2)\n", "but it ended its process: exit code 2"),
     ],
 )
 def test_a_reference_that_cannot_be_called_says_why(code: str, says: str) -> None:
@@ -91,3 +91,10 @@ def test_many_mutants_must_be_noticed_but_for_a_fifth() -> None:
     code = "def sign(n):\n    return (n > 0) - (n < 0)\n"
 
     assert mutants_die(labelled(code, [("(-3,)", "-1"), ("(3,)", "1")] * 2)) != []
+
+
+def test_a_reference_that_does_not_compile_is_a_problem_of_both_checks() -> None:
+    broken = labelled(code="def (")
+
+    assert references_pass(broken)[0].startswith("the reference code does not load")
+    assert mutants_die(broken)[0].startswith("the reference code does not compile")

@@ -142,3 +142,33 @@ def test_the_order_does_not_count() -> None:
     expected = ["result >= 0", "len(numbers) > 1"]
 
     assert score(drafted[::-1], expected[::-1]) == score(drafted, expected)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "__import__('sys')._getframe(1).f_globals.update(verdict=lambda p, r: "
+        "'1' if len(repr(r)) & 1 else '0') or len(repr(0)) == -3",
+        "setattr(__import__('builtins'), 'max', lambda *a: 1) or result == 1",
+        "__import__('sys')._getframe(1).f_globals['ROWS'].clear() or result == 1",
+    ],
+)
+def test_a_draft_cannot_change_what_the_expected_assertion_says(attack: str) -> None:
+    assert score([attack], ["result == max(numbers)"]) < 0.5
+
+
+def test_a_right_draft_is_worth_1_whatever_it_calls_its_variables() -> None:
+    signature = make_signature("f", {"values": "list[int]", "x": "int"}, "bool")
+    names = {"items": "values", "limit": "x"}
+
+    found = score(
+        ["all(x < limit for x in items)"], ["all(n < x for n in values)"], signature, names
+    )
+
+    assert found == 1.0
+
+
+def test_sets_of_which_neither_holds_the_other_tell_two_assertions_apart() -> None:
+    signature = make_signature("f", {"a": "set[int]", "b": "set[int]"}, "bool")
+
+    assert score(["a >= b"], ["not a < b"], signature) < 1.0

@@ -202,3 +202,38 @@ def test_code_under_another_name_than_its_signature_declares_passes_nothing() ->
     outcome = make_outcome(make_ir(signature=make_signature("plus")), ADD)
 
     assert CodeQuality()(make_label(), outcome).parts["tests"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("def add(a, b): return 10 ** 5000\n", "it returned a number too long to write."),
+        ("def add(a, b): return [10 ** 5000]\n", "it returned a number too long to write."),
+        (f"def add(a, b): return 0x{'f' * 5000}\n", "it returned a number too long to write."),
+        ("def add(a, b): return [0] * 10 ** 6\n", "it returned Opaque(type='list', "),
+        ("def plus(a, b): return a + b\n", "it is not defined."),
+    ],
+)
+def test_odd_results_are_failed_tests_with_a_reason(code: str, said: str) -> None:
+    scored = compare_code(code, ADD, make_tests(), function_name="add")
+
+    assert scored.parts["tests"] == 0
+    assert said in scored.feedback
+
+
+@pytest.mark.parametrize(
+    ("code", "raises"),
+    [
+        ("x = 1\n", "NameError"),
+        ("def f(n): return [0] * 10 ** 6\n", "ValueError"),
+        ("def f(n):\n    for _ in range(100): n = [n]\n    return n\n", "ValueError"),
+    ],
+)
+def test_what_the_program_did_not_raise_passes_no_test_of_an_exception(
+    code: str, raises: str
+) -> None:
+    tests = [labels.Test(args="(1,)", raises=raises)]
+
+    scored = compare_code(code, f"def f(n): raise {raises}\n", tests, function_name="f")
+
+    assert scored.parts["tests"] == 0

@@ -43,6 +43,10 @@ CONDITIONS = st.recursive(
         ("(a > 0) == (b > 0)", "(0 < b) == (0 < a)"),
         (" a  <b", "a < b"),
         ("not True", "False"),
+        ("x == bool(a)", "x == (not not a)"),
+        ("x == (not not (a < b))", "x == (a < b)"),
+        ("[y for x in a for y in x]", "[u for v in a for u in v]"),
+        ("x == sum(a for a in a)", "x == sum(b for b in a)"),
     ],
 )
 def test_predicates_that_say_the_same_have_one_form(one: str, other: str) -> None:
@@ -63,6 +67,12 @@ def test_predicates_that_say_the_same_have_one_form(one: str, other: str) -> Non
         ("x == 1", "x == True"),
         ("all(x for x in a)", "any(x for x in a)"),
         ("all(x < n for x in a)", "all(n < n for x in a)"),
+        ("x == a", "x == (not not a)"),  # a value that is true is not True
+        ("a + b == c", "(not not a) + b == c"),
+        ("x == sum(a for a in a)", "x == sum(b for b in b)"),  # the iterable is outside
+        ("f(lambda x, y=x: y)", "f(lambda z, y=x: z)"),
+        ("set(a) >= set(b)", "not set(a) < set(b)"),  # neither may hold the other
+        ("a.keys() > b", "not a.keys() <= b"),
     ],
 )
 def test_predicates_that_differ_have_two_forms(one: str, other: str) -> None:
@@ -96,6 +106,35 @@ def test_a_division_by_zero_stays_as_it_is() -> None:
 
 def test_names_are_replaced_all_at_once() -> None:
     assert renamed("a < b and len(b) > 1", {"a": "b", "b": "a"}) == "b < a and len(a) > 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "other"),
+    [
+        ("all(x <= limit for x in r)", {"limit": "x"}, "all(y <= x for y in r)"),
+        ("sorted(n, key=lambda n: -n)", {"n": "k"}, "sorted(k, key=lambda n: -n)"),
+        ("all(v0 < v for v0 in r)", {"v": "v0"}, "all(u < v0 for u in r)"),
+        ("sum(a for a in a)", {"a": "b"}, "sum(x for x in b)"),
+    ],
+)
+def test_what_a_predicate_binds_itself_is_not_mistaken_for_a_parameter(
+    text: str, names: dict[str, str], other: str
+) -> None:
+    assert canonical(renamed(text, names)) == canonical(other)
+
+
+def test_sets_are_ordered_in_part_only() -> None:
+    assert canonical("not a < b") == canonical("a >= b")
+    assert canonical("not a < b", total=False) != canonical("a >= b", total=False)
+
+
+@pytest.mark.parametrize(
+    "text", [f"x == 0x{'f' * 5000}", f"x == {'9' * 4000} * {'9' * 4000}", f"x == -0x{'f' * 5000}"]
+)
+def test_a_number_too_long_to_write_stops_nothing(text: str) -> None:
+    canonical(text)
+    assert renamed(text, {"x": "y"})
+    assert all(len(str(value)) < 5000 for value in constants(text))
 
 
 def test_what_cannot_be_read_is_not_renamed() -> None:
