@@ -38,6 +38,7 @@ from liftgraph_dagster.evaluation.dataset import (
     Split,
     StoredDataset,
     check_dataset_name,
+    refuse_leaks,
     refuse_sealed,
 )
 from liftgraph_dagster.evaluation.example import (
@@ -339,10 +340,11 @@ class LiftGraph:
 
     async def name_dataset(self, dataset: Dataset, name: str) -> NameMoved:
         """Store a dataset and let `name` stand for it. Under the name of its graph it is added to
-        the examples of the graph's files; raises DatasetError for an id that is among them."""
+        the examples of the graph's files; raises DatasetError for an id that is among them, and
+        InputError for an input that they have in another split."""
         check_dataset_name(name)
         if name == dataset.graph:
-            await _own_dataset(self.graph(dataset.graph), dataset)
+            refuse_leaks(await _own_dataset(self.graph(dataset.graph), dataset), dataset.examples)
         return NameMoved(*await self.evaluations.move_name(dataset.graph, name, lambda _: dataset))
 
     async def add_execution(
@@ -362,8 +364,9 @@ class LiftGraph:
             expected: what a right outcome is; None when the execution's own outcome is right.
             family: None for `family_of` the input.
 
-        Raises InputError for an execution of another graph or without an outcome, and when
-        `expected` or the outcome is not what the graph expects.
+        Raises InputError for an execution of another graph or without an outcome, when `expected`
+        or the outcome is not what the graph expects, and when the graph's own examples, to which
+        it would be added, have its input in another split.
         """
         check_dataset_name(name)
         found = self.graph(graph)
@@ -390,8 +393,12 @@ class LiftGraph:
         }
         [checked] = checked_examples(found, [(Place(f"execution {execution.id}"), example)])
 
-        def add(before: Dataset | None) -> Dataset:
-            return (before or Dataset(graph, ())).with_example(checked)
+        if name == graph:
+            before = await _own_dataset(found, await self.evaluations.named_dataset(graph, graph))
+            refuse_leaks(before.with_example(checked), [checked])
+
+        def add(now: Dataset | None) -> Dataset:
+            return (now or Dataset(graph, ())).with_example(checked)
 
         return NameMoved(*await self.evaluations.move_name(graph, name, add))
 

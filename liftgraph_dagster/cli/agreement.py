@@ -26,7 +26,13 @@ _COLOURS = {Shown.MET: "green", Shown.NOT_SHOWN: "yellow", Shown.UNDEFINED: "yel
 
 @click.command()
 @click.argument("graph")
-@click.option("--seed", default=0, show_default=True, help="Of the intervals' resamples.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the intervals' resamples.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def agreement(graph: str, seed: int, as_json: bool) -> None:
     """Say how far the raters of GRAPH's outcomes agree, and how its metric goes with their marks.

@@ -27,6 +27,7 @@ from liftgraph_dagster.evaluation.dataset import (
     Split,
     StoredDataset,
     differences,
+    is_sealed,
     split_of,
 )
 from liftgraph_dagster.evaluation.example import Example, Label, LabelKind
@@ -38,6 +39,7 @@ from liftgraph_dagster.evaluation.importing import (
     write_examples,
 )
 from liftgraph_dagster.evaluation.label_check import LabelCheck
+from liftgraph_dagster.graph.state import refuse_surrogates
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -252,7 +254,7 @@ def check(
     with console().status("Checking labels ..."):
         found, checks = asyncio.run(work())
     _warn(found.examples, include_sealed=include_sealed)
-    hidden = () if include_sealed else {one.id for one in found.examples if _is_sealed(one)}
+    hidden = () if include_sealed else {one.id for one in found.examples if is_sealed(one)}
     if as_json:
         print_json([vars(one) | {"problems": shown_problems(one, hidden)} for one in checks])
     else:
@@ -308,6 +310,9 @@ def _label(who: str | None, kind: str | None, on: dt.datetime | None) -> Label |
         raise click.UsageError("Give --labelled-by and --kind together.")
     if who is None or kind is None:
         return None
+    refuse_surrogates(who, "--labelled-by")
+    if not who.strip():
+        raise click.UsageError("--labelled-by names somebody; it cannot be empty.")
     return Label(who=who, kind=LabelKind(kind), on=on.date() if on else dt.date.today())
 
 
@@ -321,18 +326,14 @@ def _json(file: Path) -> Any:
     return value
 
 
-def _is_sealed(example: Example) -> bool:
-    return split_of(example.family) is Split.SEALED
-
-
 def _warn(examples: tuple[Example, ...], *, include_sealed: bool) -> None:
-    if include_sealed and any(map(_is_sealed, examples)):
+    if include_sealed and any(map(is_sealed, examples)):
         click.echo(_SPENT, err=True)
 
 
 def _shown(example: Example, *, include_sealed: bool) -> dict[str, Any]:
     split = {"split": split_of(example.family).value}
-    if _is_sealed(example) and not include_sealed:
+    if is_sealed(example) and not include_sealed:
         return {"id": example.id} | split
     return example.model_dump(mode="json") | split
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from liftgraph_dagster.app import LiftGraph, load_graphs
 from liftgraph_dagster.defs.resources import Installation
-from liftgraph_dagster.evaluation.dataset import Dataset, Split, inputs_in_two_splits, split_of
+from liftgraph_dagster.evaluation.dataset import Dataset, Split, inputs_in_two_splits, is_sealed
 from liftgraph_dagster.evaluation.label_check import LabelCheck
 from liftgraph_dagster.settings import Settings
 
@@ -120,9 +120,9 @@ def _said(dataset: Dataset, check: LabelCheck) -> str:
 
 def _problems(dataset: Dataset, check: LabelCheck) -> Any:
     """Return what is wrong as Markdown; of sealed examples only that something is."""
-    families = {example.id: example.family for example in dataset.examples}
+    sealed = {example.id for example in dataset.examples if is_sealed(example)}
     lines = [
-        f"- {id}: " + ("sealed" if split_of(families[id]) is Split.SEALED else "; ".join(said))
+        f"- {id}: {'sealed' if id in sealed else '; '.join(said)}"
         for id, said in check.problems.items()
     ]
     return dg.MetadataValue.md("\n".join(lines) or "none")

@@ -7,7 +7,7 @@ import dagster as dg
 
 from liftgraph_dagster.app import Evaluation
 from liftgraph_dagster.defs.pictures import scores_picture, splits_picture
-from liftgraph_dagster.evaluation.dataset import Dataset, Split
+from liftgraph_dagster.evaluation.dataset import Dataset, Split, is_sealed
 from liftgraph_dagster.evaluation.scores import Batch
 from liftgraph_dagster.graph.digest import digest, digest_bytes, short
 
@@ -17,7 +17,11 @@ Metadata = dict[str, Any]
 def dataset_metadata(dataset: Dataset) -> Metadata:
     """Return size, splits and digest of a dataset, with its first examples."""
     first = [
-        {"example": e.id, "family": e.family, "input": _cell(str(e.input), 80)}
+        {
+            "example": e.id,
+            "family": e.family,
+            "input": "sealed" if is_sealed(e) else _cell(str(e.input), 80),
+        }
         for e in dataset.examples[:8]
     ]
     return {

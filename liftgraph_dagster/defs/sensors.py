@@ -21,7 +21,7 @@ def new_labels(
 ) -> dg.SensorResult:
     """Materializes the examples of a graph whose labels have changed: its files, or what was added
     to its name. The first look only remembers."""
-    seen: dict[str, str] = json.loads(context.cursor or "{}")
+    seen = _remembered(context)
 
     async def look(lg: LiftGraph) -> dict[str, str]:
         found = dict(seen)
@@ -35,9 +35,22 @@ def new_labels(
     found = liftgraph.run(look)
     return dg.SensorResult(
         run_requests=[
-            dg.RunRequest(run_key=f"{graph} {digest}", partition_key=graph)
+            dg.RunRequest(partition_key=graph)  # no key: labels may become what they were before
             for graph, digest in found.items()
             if seen.get(graph, digest) != digest
         ],
         cursor=json.dumps(found),
     )
+
+
+def _remembered(context: dg.SensorEvaluationContext) -> dict[str, str]:
+    """Return the digest of each graph's examples at the last look; none when the cursor is not of
+    ours, as somebody may have set it by hand."""
+    try:
+        seen = json.loads(context.cursor or "{}")
+    except ValueError:
+        seen = None
+    if isinstance(seen, dict):
+        return seen
+    context.log.warning(f"the cursor {context.cursor!r} cannot be read; this look only remembers")
+    return {}

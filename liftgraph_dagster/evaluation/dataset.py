@@ -58,7 +58,7 @@ class Dataset:
 
     def open(self) -> tuple[Example, ...]:
         """Return the examples that may be looked at without a plan: train and dev."""
-        return tuple(e for e in self.examples if split_of(e.family) is not Split.SEALED)
+        return tuple(e for e in self.examples if not is_sealed(e))
 
     def with_example(self, example: Example) -> Dataset:
         """Return a copy with `example`, instead of the one of its id if there is one."""
@@ -135,6 +135,20 @@ def inputs_in_two_splits(dataset: Dataset) -> list[tuple[str, str]]:
     return found
 
 
+def refuse_leaks(dataset: Dataset, added: Sequence[Example]) -> None:
+    """Raise InputError when the input of one of the `added` examples also stands in another split
+    of the dataset they belong to: what is learned from would be what is judged by."""
+    ids = {example.id for example in added}
+    families = {example.id: example.family for example in dataset.examples}
+    for pair in inputs_in_two_splits(dataset):
+        new, old = pair if pair[0] in ids else pair[::-1]
+        if new in ids:
+            raise InputError(
+                f"example {new!r} has the input of {old!r}, which is in another split; give it the "
+                f"same family, {families[old]!r}, or leave it out"
+            )
+
+
 def check_dataset_name(name: str) -> None:
     """Raise InputError for a name that a dataset cannot bear."""
     if not _NAME.fullmatch(name) or is_digest(name):
@@ -156,10 +170,15 @@ def split_of(family: str) -> Split:
     return next(split for split, end in _SHARES if place < end)
 
 
+def is_sealed(example: Example) -> bool:
+    """Return True for an example that programs are judged by: nobody is to look at it before."""
+    return split_of(example.family) is Split.SEALED
+
+
 def refuse_sealed(examples: Sequence[Example]) -> None:
     """Raise InputError when one of `examples` is sealed."""
     for example in examples:
-        if split_of(example.family) is Split.SEALED:
+        if is_sealed(example):
             raise InputError(
                 f"example {example.id!r} is sealed: it is opened only by a registered comparison, "
                 "so that a verdict on it can be trusted. Use --split train or --split dev"

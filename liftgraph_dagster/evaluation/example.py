@@ -38,7 +38,7 @@ class Label(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    who: str
+    who: Name
     kind: LabelKind
     on: dt.date
 
@@ -99,7 +99,13 @@ def checked_examples(graph: Graph[Any], rows: Iterable[tuple[Place, Any]]) -> li
 
 
 def _check(graph: Graph[Any], place: Place, example: Example) -> None:
-    for field, value in (("input", example.input), ("expected", example.expected)):
+    given = {
+        "input": example.input,
+        "expected": example.expected,
+        "source": example.source,
+        "labelled_by": [label.who for label in example.labelled_by],
+    }
+    for field, value in given.items():
         try:
             refuse_surrogates(value, field)
             canonical_json(value)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from liftgraph_dagster.errors import ConfigurationError, LiftGraphError
+from liftgraph_dagster.errors import ConfigurationError, InputError, LiftGraphError
 from liftgraph_dagster.evaluation.example import Example
 
 Check = Callable[[Example], Sequence[str]]
@@ -32,13 +32,16 @@ class LabelCheck:
 def check_labels(name: str, check: Check, examples: Sequence[Example]) -> LabelCheck:
     """Apply a check to each example, several at a time: a check may wait for code to run.
 
-    Raises ConfigurationError, naming check and example, when the check raises or returns something
-    else than texts; an error of ours passes as it is.
+    An InputError of the check is what is wrong with the example. Raises ConfigurationError, naming
+    check and example, when the check raises something else or returns something else than texts;
+    an outage passes as it is.
     """
 
     def problems(example: Example) -> tuple[str, ...]:
         try:
             said = check(example)
+        except InputError as exc:  # the label is none that can be used
+            return (str(exc),)
         except LiftGraphError:
             raise
         except Exception as exc:

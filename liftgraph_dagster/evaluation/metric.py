@@ -6,7 +6,6 @@ it is. A plain function that returns a number is one, too: `as_metric` names and
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
@@ -36,7 +35,7 @@ class Scored:
     there was code and nothing ran it."""
 
     def __float__(self) -> float:
-        return self.value
+        return float(self.value)
 
 
 class Metric(Protocol):
@@ -83,16 +82,22 @@ def apply_metric(metric: Metric, example: Example, outcome: Any) -> Scored:
 
 def check_scored(metric: Metric, example: Example, scored: Any) -> Scored:
     """Return what a metric returned. Raises ConfigurationError when it is no score in [0, 1]."""
-    if not isinstance(scored, Scored) or not isinstance(scored.value, int | float):
-        raise ConfigurationError(
-            f"metric {metric.name} returned {scored!r} on example {example.id}; return Scored(...)"
-        )
-    if math.isnan(scored.value) or not 0 <= scored.value <= 1:
-        raise ConfigurationError(
-            f"metric {metric.name} returned {scored.value} on example {example.id}; a score lies "
-            "in [0, 1]"
-        )
+    where = f"metric {metric.name} returned {{}} on example {example.id}; {{}}"
+    if not isinstance(scored, Scored):
+        raise ConfigurationError(where.format(repr(scored), "return Scored(...)"))
+    for name, value in {"": scored.value, **scored.parts}.items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise ConfigurationError(where.format(_part(name, value), "a score is a number"))
+        if not 0 <= value <= 1:  # nor for NaN
+            raise ConfigurationError(where.format(_part(name, value), "a score lies in [0, 1]"))
+    if not isinstance(scored.feedback, str):
+        said = f"the feedback {scored.feedback!r}"
+        raise ConfigurationError(where.format(said, "feedback is a text, empty when there is none"))
     return scored
+
+
+def _part(name: str, value: Any) -> str:
+    return f"{value!r} as its part {name}" if name else str(value)
 
 
 def as_dspy(metric: Metric) -> Callable[..., dspy.Prediction]:

@@ -404,3 +404,21 @@ async def test_a_family_that_was_stored_in_another_split_is_found(
         after = await lg.moved_families("tickets")
 
     assert (before, after) == ([], ["billing"])
+
+
+async def test_an_input_of_another_split_is_not_added_to_a_graphs_own(
+    bare: Settings, tmp_path: Path
+) -> None:
+    """A sealed example under another family would be learned from."""
+    file = write_lines(tmp_path / "a.jsonl", [example_line(id) for id in TICKETS])
+    copy = make_example("copy-1", family="billing", input="the page  does not load. ")
+
+    async with opened(bare, examples=[file]) as lg:
+        execution = (await lg.run("tickets", "The page does not load.")).execution
+        with pytest.raises(InputError, match=r"'copy-1' has the input of 'outage-1'.*'outage'"):
+            await lg.name_dataset(Dataset("tickets", (copy,)), "tickets")
+        with pytest.raises(InputError, match="has the input of 'outage-1'"):
+            await lg.add_execution("tickets", "tickets", execution.id, ADA, family="billing")
+        moved = await lg.add_execution("tickets", "tickets", execution.id, ADA, family="outage")
+
+    assert len(moved.after.examples) == 1

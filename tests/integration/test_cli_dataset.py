@@ -345,3 +345,28 @@ def test_a_check_that_the_graph_does_not_declare_is_named(cli: Cli) -> None:
 
     assert done.returncode == exits.NOT_FOUND
     assert "no label check 'is_kind'; it has ends_in_a_stop, has_a_desk" in complaint(done)
+
+
+@pytest.mark.parametrize(
+    ("who", "code", "words"),
+    [
+        (" ", exits.USAGE, "--labelled-by names somebody"),
+        (b"\xff", exits.INPUT, "--labelled-by"),
+    ],
+)
+def test_a_labeller_needs_a_name_that_can_be_stored(
+    cli: Cli, who: str | bytes, code: int, words: str
+) -> None:
+    done = cli(
+        "dataset", "import", "tickets.jsonl", *SMOKE, "--labelled-by", who, "--kind", "human"
+    )
+
+    assert done.returncode == code
+    assert words in done.stderr
+
+
+def test_resamples_cannot_be_seeded_below_zero(cli: Cli) -> None:
+    done = cli("agreement", "tickets", "--seed", "-1")
+
+    assert done.returncode == exits.USAGE
+    assert "--seed" in done.stderr

@@ -16,7 +16,7 @@ from liftgraph_dagster.defs.assets.examples import dataset_splits, labelled_exam
 from liftgraph_dagster.defs.checks import check_splits, label_checks
 from liftgraph_dagster.defs.resources import Installation
 from liftgraph_dagster.defs.sensors import new_labels
-from liftgraph_dagster.evaluation.dataset import Dataset
+from liftgraph_dagster.evaluation.dataset import Dataset, is_sealed
 from liftgraph_dagster.evaluation.example import Label, LabelKind, read_examples
 from liftgraph_dagster.prompt_to_code.examples import files
 from liftgraph_dagster.prompt_to_code.graph import graph
@@ -120,7 +120,25 @@ def test_new_labels_are_materialized_once(settings: Settings) -> None:
     assert (first.run_requests, again.run_requests, later.run_requests) == ([], [], [])
     [request] = after.run_requests or []
     assert request.partition_key == GRAPH
-    assert json.loads(after.cursor or "")[GRAPH] in str(request.run_key)
+    assert request.run_key is None  # Dagster starts one run for a key, ever
+
+
+@pytest.mark.parametrize("cursor", ["garbage", "null", "5", "[]"])
+def test_a_broken_cursor_is_a_first_look(settings: Settings, cursor: str) -> None:
+    first = look(settings, cursor)
+
+    assert first.run_requests == []
+    assert set(json.loads(first.cursor or "")) == {GRAPH}
+
+
+def test_the_inputs_of_sealed_examples_are_not_shown(settings: Settings) -> None:
+    result = materialized(settings)
+
+    [made] = result.asset_materializations_for_node("labelled_examples")
+    shown = str(made.metadata["examples"].value)
+    sealed = [one for one in read_examples(graph, files())[:8] if is_sealed(one)]
+    assert len(sealed) > 0
+    assert all(one.id in shown and one.input[:30] not in shown for one in sealed)
 
 
 def test_labels_that_cannot_be_read_start_nothing_and_are_looked_at_again(

@@ -70,7 +70,7 @@ class JsonSimilarity:
         if isinstance(a, str) and isinstance(b, str):
             return float(Indel.normalized_similarity(a, b))
         if _is_number(a) and _is_number(b):
-            return 1.0 if a == b else max(0.0, 1 - abs(a - b) / max(abs(a), abs(b)))
+            return _numbers_alike(a, b)
         return float(type(a) is type(b) and a == b)
 
     def _lists(self, a: list[Any], b: list[Any]) -> float:
@@ -89,6 +89,13 @@ class JsonSimilarity:
         ):
             return 0.0
         return self.similarity(a, b)
+
+
+def _numbers_alike(a: float, b: float) -> float:
+    try:
+        return 1.0 if a == b else max(0.0, 1 - abs(a - b) / max(abs(a), abs(b)))
+    except OverflowError:  # an int beyond all floats: the other is nothing beside it
+        return 0.0
 
 
 def _is_number(value: Any) -> bool:

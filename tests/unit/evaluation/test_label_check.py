@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from liftgraph_dagster.errors import ConfigurationError, InputError
+from liftgraph_dagster.errors import ConfigurationError, InputError, ProviderError
 from liftgraph_dagster.evaluation.label_check import check_labels
 from tests.factories import make_example
 
@@ -33,12 +33,25 @@ def test_a_check_that_raises_is_named_with_the_example() -> None:
         check_labels("broken", broken, EXAMPLES)
 
 
-def test_an_error_of_ours_passes_as_it_is() -> None:
-    def unavailable(example: Any) -> list[str]:
-        raise InputError("a test returns 'x', which is no literal; correct the label")
+def test_a_label_that_cannot_be_used_is_a_problem_of_its_example() -> None:
+    def tests_are_literals(example: Any) -> list[str]:
+        if example.id == "a-2":
+            raise InputError("a test returns 'x', which is no literal; correct the label")
+        return []
 
-    with pytest.raises(InputError, match="which is no literal"):
-        check_labels("tests", unavailable, EXAMPLES)
+    found = check_labels("tests", tests_are_literals, EXAMPLES)
+
+    assert dict(found.problems) == {
+        "a-2": ("a test returns 'x', which is no literal; correct the label",)
+    }
+
+
+def test_an_outage_is_no_problem_of_an_example() -> None:
+    def judged(example: Any) -> list[str]:
+        raise ProviderError("the judge cannot be reached")
+
+    with pytest.raises(ProviderError, match="cannot be reached"):
+        check_labels("judged", judged, EXAMPLES)
 
 
 @pytest.mark.parametrize("returned", [None, True, "wrong", [1]])

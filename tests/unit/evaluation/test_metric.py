@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import dspy
+import numpy as np
 import pytest
 
 from liftgraph_dagster.errors import ConfigurationError, ErrorClass, ProviderError
@@ -191,3 +192,22 @@ def test_a_metric_under_dspy_never_returns_what_is_no_score() -> None:
 
 def test_a_score_is_a_number() -> None:
     assert float(Scored(0.25, "short")) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("scored", "words"),
+    [
+        (Scored(0.5, None), "the feedback None"),  # type: ignore[arg-type]
+        (Scored(True), "returned True .*a score is a number"),
+        (Scored("0.5"), "returned 0.5 .*a score is a number"),  # type: ignore[arg-type]
+        (Scored(0.5, parts={"a": math.nan}), "nan as its part a"),
+        (Scored(0.5, parts={"a": 2.0}), "2.0 as its part a .*lies in"),
+    ],
+)
+def test_each_field_of_a_score_is_checked(scored: Scored, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        apply_metric(returning(scored), EXAMPLE, "billing")
+
+
+def test_a_number_of_numpy_is_a_number() -> None:
+    assert float(apply_metric(returning(Scored(np.float32(0.5))), EXAMPLE, "billing")) == 0.5
