@@ -142,7 +142,7 @@ async def _go(way: Pass, keys: Keys, marks: MarkStore, out: Console) -> None:
             break
         if key == "u":
             if undone := way.undo():
-                await marks.remove(undone.id)
+                await marks.remove(undone)
         elif key == "s":
             way.skip()
         else:

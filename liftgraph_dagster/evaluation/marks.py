@@ -8,6 +8,7 @@ The PostgreSQL version of the store is `storage.marks`. Both pass `tests/conform
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Sequence
@@ -83,6 +84,13 @@ def _scale(value: Any) -> Any:
     return Scale.parse(value) if isinstance(value, str) else value
 
 
+def _in_utc(at: dt.datetime) -> dt.datetime:
+    try:
+        return at.astimezone(dt.UTC)
+    except OverflowError as exc:
+        raise ValueError("a time beyond the years 1 to 9999 in UTC") from exc
+
+
 def _rater(name: str) -> str:
     if not _RATER.fullmatch(name):
         raise ValueError(
@@ -104,15 +112,15 @@ class Mark(pydantic.BaseModel):
     execution_id: Annotated[str, pydantic.Field(pattern=_UUID)]
     """The execution whose outcome was shown."""
     rater: Annotated[str, pydantic.AfterValidator(_rater)]
-    pass_number: Annotated[int, pydantic.Field(ge=1, le=1000, alias="pass")]
+    pass_number: Annotated[int, pydantic.Field(ge=1, le=1000, alias="pass", strict=True)]
     """1 for the first time the rater went through the outcomes, then 2, ..."""
     scale: Annotated[
         Scale, pydantic.BeforeValidator(_scale), pydantic.PlainSerializer(str, return_type=str)
     ]
-    value: int
+    value: pydantic.StrictInt
     seconds: Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
     """From when the outcome was shown until the key was pressed."""
-    at: pydantic.AwareDatetime
+    at: Annotated[pydantic.AwareDatetime, pydantic.AfterValidator(_in_utc)]
 
     @pydantic.model_validator(mode="after")
     def _on_the_scale(self) -> Mark:
@@ -133,8 +141,9 @@ class MarkStore(Protocol):
     async def save(self, mark: Mark) -> None:
         """Store a mark. Of two marks of one place the later stays."""
 
-    async def remove(self, mark_id: MarkId) -> None:
-        """Remove a mark; nothing happens when it is not there."""
+    async def remove(self, mark: Mark) -> None:
+        """Remove a mark and no other; nothing happens when it is not there, or when its place
+        holds a later one."""
 
     async def of_graph(self, graph: str) -> list[Mark]:
         """Return the marks of a graph's outcomes, oldest first."""
@@ -152,9 +161,12 @@ class MemoryMarkStore:
         if known is None or known.at < mark.at:
             self._marks[mark.place] = mark
 
-    async def remove(self, mark_id: MarkId) -> None:
-        """Remove a mark; nothing happens when it is not there."""
-        self._marks = {place: mark for place, mark in self._marks.items() if mark.id != mark_id}
+    async def remove(self, mark: Mark) -> None:
+        """Remove a mark and no other; nothing happens when it is not there, or when its place
+        holds a later one."""
+        known = self._marks.get(mark.place)
+        if known is not None and known.id == mark.id:
+            del self._marks[mark.place]
 
     async def of_graph(self, graph: str) -> list[Mark]:
         """Return the marks of a graph's outcomes, oldest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liftgraph_dagster.evaluation.marks import Mark, MarkId
+from liftgraph_dagster.evaluation.marks import Mark
 from liftgraph_dagster.storage.database import Database
 
 
@@ -18,9 +18,20 @@ class PostgresMarkStore:
             "save_mark", **mark.model_dump(by_alias=True) | {"scale": str(mark.scale)}
         )
 
-    async def remove(self, mark_id: MarkId) -> None:
-        """Remove a mark; nothing happens when it is not there."""
-        await self._database.fetch("remove_mark", id=mark_id)
+    async def remove(self, mark: Mark) -> None:
+        """Remove a mark and no other; nothing happens when it is not there, or when its place
+        holds a later one."""
+        graph, example_id, outcome, rater, number, scale = mark.place
+        await self._database.fetch(
+            "remove_mark",
+            id=mark.id,
+            graph=graph,
+            example_id=example_id,
+            outcome=outcome,
+            rater=rater,
+            number=number,
+            scale=scale,
+        )
 
     async def of_graph(self, graph: str) -> list[Mark]:
         """Return the marks of a graph's outcomes, oldest first."""

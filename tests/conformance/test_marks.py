@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from liftgraph_dagster.evaluation.marks import Mark, MarkId, MarkStore, MemoryMarkStore
-from liftgraph_dagster.execution.records import new_execution_id
+from liftgraph_dagster.evaluation.marks import Mark, MarkStore, MemoryMarkStore
 from liftgraph_dagster.storage.database import Database
 from liftgraph_dagster.storage.marks import PostgresMarkStore
 from tests.factories import make_mark
@@ -90,15 +89,36 @@ async def test_a_removed_mark_is_gone(marks: MarkStore) -> None:
     kept, removed = make_mark("billing-1"), make_mark("billing-2")
     await saved(marks, kept, removed)
 
-    await marks.remove(removed.id)
+    await marks.remove(removed)
 
     assert await marks.of_graph("tickets") == [kept]
+
+
+async def test_a_mark_of_another_place_under_the_same_id_stays(marks: MarkStore) -> None:
+    """So it is after a file was imported under another rater's name."""
+    kept = make_mark()
+    removed = make_mark(rater="bob", id=kept.id, at=kept.at)
+    await saved(marks, kept, removed)
+
+    await marks.remove(removed)
+
+    assert await marks.of_graph("tickets") == [kept]
+
+
+async def test_removing_a_mark_leaves_the_later_one_of_its_place(marks: MarkStore) -> None:
+    first = make_mark(value=2)
+    second = make_mark(value=4, at=first.at + LATER)
+    await saved(marks, first, second)
+
+    await marks.remove(first)
+
+    assert await marks.of_graph("tickets") == [second]
 
 
 async def test_removing_what_is_not_there_does_nothing(marks: MarkStore) -> None:
     mark = make_mark()
     await saved(marks, mark)
 
-    await marks.remove(MarkId(new_execution_id()))
+    await marks.remove(make_mark("billing-2"))
 
     assert await marks.of_graph("tickets") == [mark]

@@ -54,7 +54,13 @@ class JsonSimilarity:
     def __call__(self, example: Example, prediction: Any, trace: Any = None) -> Scored:
         expected = value_at(example.expected, self.path)
         got = value_at(prediction, self.path)
-        return Scored(self.similarity(got, expected), _differences(got, expected))
+        try:
+            return Scored(self.similarity(got, expected), _differences(got, expected))
+        except RecursionError:
+            raise InputError(
+                "the outcome or the label is nested too deeply to be compared; compare a part of "
+                "it, by `path`"
+            ) from None
 
     def similarity(self, a: Any, b: Any) -> float:
         """Return how alike two values are. Raises InputError for NaN, infinities, and what JSON

@@ -17,9 +17,15 @@ SET id = excluded.id,
 WHERE marks.at < excluded.at
 
 -- remove_mark --
--- Removes a mark.
+-- Removes a mark, unless its place holds a later one.
 DELETE FROM marks
-WHERE id = :id
+WHERE graph = :graph
+  AND example_id = :example_id
+  AND outcome = :outcome
+  AND rater = :rater
+  AND pass = :number
+  AND scale = :scale
+  AND id = :id
 
 -- list_marks --
 -- Returns the marks of a graph's outcomes, oldest first.

@@ -90,3 +90,13 @@ def test_the_feedback_names_the_first_differences() -> None:
     )
 
     assert scored.feedback == "a: expected 1, got 2. d: expected 0, got null."
+
+
+def test_values_nested_beyond_what_can_be_compared_are_named() -> None:
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = [deep]
+    metric = JsonSimilarity()
+
+    with pytest.raises(InputError, match="nested too deeply"):
+        metric(make_example(expected=[1]).model_copy(update={"expected": deep}), deep)
