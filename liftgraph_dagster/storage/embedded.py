@@ -42,6 +42,7 @@ from liftgraph_dagster.storage.embedded_files import (
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 SUPERUSER = "postgres"
+_START_LOCK = "start.lock"
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -94,7 +95,7 @@ class EmbeddedPostgres:
         major version, StorageError when it does not come up.
         """
         self._bin = binaries(self._user)
-        self._make_directory(self.root)
+        self._make_directory(self.root, holding=_START_LOCK)
         with self._starting():
             held = (self.root / "owners.lock").open("ab")
             fcntl.flock(held, fcntl.LOCK_SH)
@@ -270,19 +271,23 @@ class EmbeddedPostgres:
             }
         return options
 
-    def _make_directory(self, path: Path) -> None:
+    def _make_directory(self, path: Path, holding: str | None = None) -> None:
         """Create a directory that only the server's user may enter, unless it is there.
 
-        Raises ConfigurationError when it is there and belongs to somebody else.
+        Where owners may meet it holds a file from the first: one that is empty would give way to
+        that of a slower owner, under the feet of the faster. Raises ConfigurationError when it is
+        there and belongs to somebody else.
         """
         uid = self._user.pw_uid if self._user else os.getuid()
         make_parents(path)
         if not os.path.lexists(path):
             made = self._new_directory(path.parent)
+            if holding:
+                (made / holding).touch()
             try:
                 made.rename(path)
             except OSError:  # another owner was faster
-                made.rmdir()
+                shutil.rmtree(made)
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid:
             raise ConfigurationError(
@@ -300,7 +305,7 @@ class EmbeddedPostgres:
     @contextlib.contextmanager
     def _starting(self) -> Iterator[None]:
         """Hold the lock under which servers are started and stopped."""
-        with (self.root / "start.lock").open("ab") as lock:
+        with (self.root / _START_LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

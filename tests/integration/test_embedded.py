@@ -146,14 +146,37 @@ def test_owners_that_meet_in_an_empty_home_share_one_server(empty_home: Path) ->
 
     with ThreadPoolExecutor(len(owners)) as pool:
         starting = [pool.submit(start, owner) for owner in owners]
-    errors = [future.exception() for future in starting]
     running = servers(owners[0])
     for owner in owners:
         owner.stop()
 
-    assert errors == [None] * len(owners)
+    for started in starting:
+        started.result()
     assert len(running) == 1
     assert servers(owners[0]) == []
+
+
+def test_a_slow_owner_does_not_replace_the_directory_of_a_fast_one(
+    empty_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked before the fast one had made it, and renames its own when the fast one is in it."""
+    fast, slow = EmbeddedPostgres(empty_home / "met"), EmbeddedPostgres(empty_home / "met")
+    looked = os.path.lexists
+
+    def look_then_be_overtaken(path: str | Path) -> bool:
+        found = looked(path)
+        monkeypatch.setattr(os.path, "lexists", looked)
+        fast._make_directory(fast.root, holding="start.lock")
+        inodes.append(fast.root.stat().st_ino)
+        return found
+
+    inodes: list[int] = []
+    monkeypatch.setattr(os.path, "lexists", look_then_be_overtaken)
+    with slow:
+        inodes.append(slow.root.stat().st_ino)
+
+    assert inodes[0] == inodes[1]
+    assert not list(slow.root.parent.glob("new-*"))
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["starter leaves first", "starter leaves last"])
