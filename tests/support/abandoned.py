@@ -6,13 +6,13 @@ import os
 import threading
 
 from liftgraph_dagster.sandbox.sandbox import Limits, Sandbox
-from tests.support.attacks import sandbox_processes
+from tests.support.attacks import processes_below
 
 if __name__ == "__main__":
     sandbox = Sandbox()
     sandbox.run("")
     limits = Limits(call_s=600, total_s=600)
     threading.Thread(target=sandbox.run, args=("while True: pass", (), limits)).start()
-    while len(sandbox_processes(os.getpid())) < 2:
+    while len(processes_below(os.getpid())) < 2:
         pass
-    print(*sandbox_processes(os.getpid()), flush=True)
+    print(*processes_below(os.getpid()), flush=True)

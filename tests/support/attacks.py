@@ -643,7 +643,7 @@ def limits(attack: Attack) -> Limits:
 
 def fault(sandbox: Sandbox, attack: Attack) -> str:
     """Run an attack; return what it achieved, or what it left behind; "" when it was contained."""
-    server = sandbox_processes(os.getpid())
+    server = processes_below(os.getpid())
     code = attack.code.replace("$PARENT", str(os.getpid()))
     report = sandbox.run(code, attack.calls, limits(attack))
     if not attack.contained(report):
@@ -651,40 +651,28 @@ def fault(sandbox: Sandbox, attack: Attack) -> str:
     after = sandbox.run("def twice(n): return 2 * n", [Call("twice", "(21,)")]).calls[0]
     if after.value != 42:
         return f"the next program did not run: {after}"
-    if sandbox_processes(os.getpid()) != server:
-        return f"processes were {server} and are {sandbox_processes(os.getpid())}"
+    if processes_below(os.getpid()) != server:
+        return f"processes were {server} and are {processes_below(os.getpid())}"
     if left := [str(path) for path in MARK.parent.glob(f"{MARK.name}*")]:
         return f"left behind {left}"
     return ""
 
 
-def sandbox_processes(pid: int) -> list[int]:
-    """Return the fork servers that a process started, and all below them, in order.
-
-    What else it started comes and goes meanwhile, as the workers of an embedded PostgreSQL do.
-    """
-    servers = [child for child in _children(pid) if _is_server(child)]
-    return sorted(servers + [below for server in servers for below in processes_below(server)])
-
-
 def processes_below(pid: int) -> list[int]:
-    """Return the children of a process and their children, in order."""
-    own = _children(pid)
+    """Return the children of a process and their children, in order, dead ones too that nobody has
+    waited for. Without PostgreSQL's, which starts and ends workers as it likes."""
+    own: list[int] = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            own += map(int, (task / "children").read_text().split())
+    own = [child for child in own if _name(child) != "postgres"]
     return sorted(own + [below for child in own for below in processes_below(child)])
 
 
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
+def _name(pid: int) -> str:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def _is_server(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
-        return b"liftgraph_dagster.sandbox.server" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from liftgraph_dagster.sandbox.sandbox import (
     SandboxUnavailable,
 )
 from tests.support import abandoned, lacking, ordinary
-from tests.support.attacks import processes_below, sandbox_processes
+from tests.support.attacks import processes_below
 
 TWICE = "def twice(n): return 2 * n"
 COUNTING = """
@@ -238,25 +238,25 @@ def test_an_unavailable_sandbox_is_a_matter_of_configuration() -> None:
 
 
 def test_a_server_that_is_killed_in_the_middle_is_an_error_and_the_next_run_works() -> None:
-    before = sandbox_processes(os.getpid())
+    before = processes_below(os.getpid())
     with Sandbox() as sandbox, ThreadPoolExecutor(1) as pool:
         sandbox.run("")
         running = pool.submit(sandbox.run, "while True: pass", (), FOREVER)
-        while len(new := [p for p in sandbox_processes(os.getpid()) if p not in before]) < 2:
+        while len(new := [p for p in processes_below(os.getpid()) if p not in before]) < 2:
             pass
         os.kill(_parent_of_the_others(new), signal.SIGKILL)
 
         with pytest.raises(SandboxDied, match=r"went away|does not answer|the server is gone"):
             running.result()
         assert twice(sandbox) == 42
-        assert not set(new) & set(sandbox_processes(os.getpid()))
+        assert not set(new) & set(processes_below(os.getpid()))
 
 
 def test_a_server_that_is_killed_between_runs_costs_one_run_at_the_most() -> None:
     with Sandbox() as sandbox:
-        before = set(sandbox_processes(os.getpid()))
+        before = set(processes_below(os.getpid()))
         sandbox.run("")
-        (server,) = set(sandbox_processes(os.getpid())) - before
+        (server,) = set(processes_below(os.getpid())) - before
         os.kill(server, signal.SIGKILL)
 
         values = []
@@ -278,11 +278,11 @@ def test_threads_run_programs_at_the_same_time(sandbox: Sandbox) -> None:
 
 def test_two_programs_run_beside_each_other() -> None:
     """Were they to take turns, the first would time out before the second began."""
-    before = len(sandbox_processes(os.getpid()))
+    before = len(processes_below(os.getpid()))
     with Sandbox(processes=2) as sandbox, ThreadPoolExecutor(2) as pool:
         sandbox.run("")
         running = [pool.submit(sandbox.run, "while True: pass", (), FOREVER) for _ in range(2)]
-        while len(sandbox_processes(os.getpid())) < before + 3:
+        while len(processes_below(os.getpid())) < before + 3:
             pass
         sandbox.close()
 
@@ -295,7 +295,7 @@ def test_closing_leaves_no_process_thread_or_descriptor() -> None:
     def held() -> tuple[list[int], list[str], int]:
         gc.collect()
         names = sorted(thread.name for thread in threading.enumerate())
-        return sandbox_processes(os.getpid()), names, len(os.listdir("/proc/self/fd"))
+        return processes_below(os.getpid()), names, len(os.listdir("/proc/self/fd"))
 
     before = held()
     with Sandbox() as sandbox:
@@ -319,13 +319,13 @@ def test_a_closed_sandbox_starts_again_when_it_is_needed() -> None:
 
 def test_a_forked_process_has_a_server_of_its_own(sandbox: Sandbox) -> None:
     twice(sandbox)
-    before = sandbox_processes(os.getpid())
+    before = processes_below(os.getpid())
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             own = twice(sandbox)
-            servers = len(sandbox_processes(os.getpid()))
+            servers = len(processes_below(os.getpid()))
             sandbox.close()
             os.write(writing, json.dumps([own, servers]).encode())
         finally:
@@ -334,7 +334,7 @@ def test_a_forked_process_has_a_server_of_its_own(sandbox: Sandbox) -> None:
 
     assert json.loads(os.read(reading, 100)) == [42, 1]
     assert twice(sandbox) == 42
-    assert sandbox_processes(os.getpid()) == before
+    assert processes_below(os.getpid()) == before
     os.close(reading)
     os.close(writing)
 
