@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import dspy
 import httpx
@@ -26,7 +26,6 @@ from liftgraph_dagster.errors import (
     InputError,
     NotFound,
 )
-from liftgraph_dagster.evaluation.agreement_report import AgreementReport, agreement_report
 from liftgraph_dagster.evaluation.batch import (
     BatchRunner,
     Sampling,
@@ -88,6 +87,9 @@ from liftgraph_dagster.storage.evaluation import PostgresEvaluationStore
 from liftgraph_dagster.storage.executions import PostgresStateStore
 from liftgraph_dagster.storage.marks import PostgresMarkStore
 from liftgraph_dagster.storage.programs import PostgresProgramStore
+
+if TYPE_CHECKING:
+    from liftgraph_dagster.evaluation.agreement_report import AgreementReport
 
 T = TypeVar("T")
 
@@ -287,8 +289,8 @@ class LiftGraph:
         if not dataset.examples:
             raise InputError(
                 f"graph {graph!r} has no labelled examples of its own; add some by `liftgraph "
-                f"dataset add --graph {graph}`, or name a dataset of the database, see `liftgraph "
-                "dataset list`"
+                f"dataset add --graph {graph} --from-execution ID --labelled-by NAME --kind KIND`, "
+                "or name a dataset of the database, see `liftgraph dataset list`"
             )
         await self.evaluations.save_dataset(dataset)
         return dataset
@@ -479,6 +481,9 @@ class LiftGraph:
     async def agreement(self, graph: str, *, seed: int = 0) -> AgreementReport:
         """Return how far the raters of a graph's outcomes agree, and how its metric's scores go
         with their marks. Scores are those of outcomes that are stored here and not sealed."""
+        # Here, because scipy.stats takes a second, and nothing else that a command does needs it.
+        from liftgraph_dagster.evaluation.agreement_report import agreement_report
+
         marks = await self.marks.of_graph(self.graph(graph).name)
         if not marks:
             return agreement_report([], {}, metric=None, seed=seed)
@@ -560,9 +565,7 @@ class LiftGraph:
         check_sampling(repeats, temperature)
         if not isinstance(dataset, Dataset):
             dataset = await self.dataset(graph, dataset)
-        examples = dataset.split(split)
-        if not examples:
-            raise InputError(f"the dataset of {graph!r} has no examples in split {split}")
+        examples = dataset.filled_split(split)
         batch = await self.execute_examples(
             graph,
             program,

@@ -50,6 +50,11 @@ _SPENT = (
     "Warning: sealed examples are shown. Whoever has seen them can no longer trust a verdict on "
     "them."
 )
+_ONE_FAMILY = (
+    "Warning: all examples are of one family, and a family goes to one split as a whole. Inputs "
+    "that differ in numbers, case and spaces alone are of one family; --map family=PATH names "
+    "others."
+)
 
 
 def _label_options(*, required: bool) -> Callable[[F], F]:
@@ -81,7 +86,7 @@ _include_sealed = click.option(
 
 @click.group()
 def dataset() -> None:
-    """Import, list, show, compare and export labelled examples."""
+    """Import, add, list, show, compare, check and export labelled examples."""
 
 
 @dataset.command("import")
@@ -123,6 +128,8 @@ def import_(
 
     found, moved = asyncio.run(work())
     print_examples(found, found.examples, most=FIRST_ROWS)
+    if len(found.examples) > 1 and found.families == 1:
+        click.echo(_ONE_FAMILY, err=True)
     if moved is None:
         click.echo("Nothing was stored.")
     else:

@@ -9,7 +9,6 @@ import click
 from liftgraph_dagster.app import Evaluation, LiftGraph
 from liftgraph_dagster.cli.progress import BatchProgress
 from liftgraph_dagster.cli.show import print_evaluations, print_json
-from liftgraph_dagster.errors import InputError
 from liftgraph_dagster.evaluation.dataset import Split
 
 
@@ -58,9 +57,7 @@ def evaluate(
     async def work() -> Evaluation:
         async with LiftGraph() as lg:
             found = await lg.dataset(graph, dataset)
-            examples = found.split(Split(split))
-            if not examples:
-                raise InputError(f"the dataset of {graph!r} has no examples in split {split}")
+            examples = found.filled_split(Split(split))
             with BatchProgress(len(examples) * repeats) as progress:
                 lg.executor.observers.append(progress.on_event)
                 return await lg.evaluate(

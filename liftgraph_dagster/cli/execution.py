@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 
 import click
 
@@ -38,6 +39,8 @@ def list_(
     as_json: bool,
 ) -> None:
     """List executions, newest first."""
+    asked = {"graph": graph, "status": status, "user": user, "limit": limit}
+    again = [f"--{name} {shlex.quote(str(value))}" for name, value in asked.items() if value]
 
     async def work() -> None:
         async with LiftGraph() as lg:
@@ -51,7 +54,8 @@ def list_(
         if as_json:
             print_json([execution_json(one) for one in found])
         else:
-            print_executions(found, page_is_full=len(found) == limit)
+            page_is_full = len(found) == limit
+            print_executions(found, older=" ".join(again) if page_is_full else None)
 
     asyncio.run(work())
 

@@ -85,7 +85,7 @@ def print_result(result: Result, history: Sequence[NodeEvent]) -> None:
     out.print(
         Text.assemble(
             (result.execution.status.value, _COLOURS[result.execution.status]),
-            f"  {usage.calls} model calls, {usage.tokens} tokens, {seconds:.1f} s",
+            f"  {counted(usage.calls, 'model call')}, {usage.tokens} tokens, {seconds:.1f} s",
         )
     )
     out.print(f"{command()} execution show {result.execution.id}", style="bright_black")
@@ -107,8 +107,14 @@ def execution_json(execution: Execution) -> dict[str, Any]:
     }
 
 
-def print_executions(executions: Sequence[Execution], *, page_is_full: bool) -> None:
-    """Print a page of executions."""
+def counted(n: int, one: str, more: str = "") -> str:
+    """Return a number of things, in words."""
+    return f"{n} {one if n == 1 else more or one + 's'}"
+
+
+def print_executions(executions: Sequence[Execution], *, older: str | None) -> None:
+    """Print a page of executions, and if there may be older ones the command that lists them: it
+    has the options `older`."""
     out = console()
     if not executions:
         out.print("No executions.")
@@ -126,9 +132,10 @@ def print_executions(executions: Sequence[Execution], *, page_is_full: bool) -> 
             one.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
         )
     out.print(table)
-    if page_is_full:
+    if older is not None:
         out.print(
-            f"older: {command()} execution list --before {executions[-1].id}", style="bright_black"
+            f"older: {command()} execution list {older} --before {executions[-1].id}",
+            style="bright_black",
         )
 
 
@@ -260,7 +267,7 @@ def print_examples(
     splits = ", ".join(f"{split} {len(dataset.split(split))}" for split in Split)
     out.print(
         f"{dataset.graph}  {dataset.digest[:12]}  n = {len(dataset.examples)}, "
-        f"{dataset.families} families; {splits}"
+        f"{counted(dataset.families, 'family', 'families')}; {splits}"
     )
     table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
     table.add_column("id", overflow="fold", max_width=50)

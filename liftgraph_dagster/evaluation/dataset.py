@@ -56,6 +56,18 @@ class Dataset:
         """Return the examples of a split."""
         return tuple(e for e in self.examples if split_of(e.family) is name)
 
+    def filled_split(self, name: Split) -> tuple[Example, ...]:
+        """Return the examples of a split. Raises InputError, with the sizes of all, when it has
+        none."""
+        found = self.split(name)
+        if not found:
+            sizes = ", ".join(f"{split} has {len(self.split(split))}" for split in Split)
+            raise InputError(
+                f"dataset {self.digest[:12]} of {self.graph!r} has no examples in split {name}: "
+                f"{sizes}. Ask for another split, or add examples of other families"
+            )
+        return found
+
     def open(self) -> tuple[Example, ...]:
         """Return the examples that may be looked at without a plan: train and dev."""
         return tuple(e for e in self.examples if not is_sealed(e))

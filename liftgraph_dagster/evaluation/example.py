@@ -86,6 +86,7 @@ def checked_examples(graph: Graph[Any], rows: Iterable[tuple[Place, Any]]) -> li
     Raises DatasetError for the first row that cannot be used, or has the id of an earlier one.
     """
     examples: dict[str, Example] = {}
+    places: dict[str, Place] = {}
     for place, raw in rows:
         try:
             example = Example.model_validate(raw)
@@ -93,9 +94,20 @@ def checked_examples(graph: Graph[Any], rows: Iterable[tuple[Place, Any]]) -> li
             raise _invalid(place, "", exc) from exc
         _check(graph, place, example)
         if example.id in examples:
-            raise place.error("id", f"{example.id!r} stands in an earlier {place.unit} too")
-        examples[example.id] = example
+            raise _twice(place, example, places[example.id], examples[example.id])
+        examples[example.id], places[example.id] = example, place
     return list(examples.values())
+
+
+def _twice(place: Place, example: Example, earlier: Place, first: Example) -> DatasetError:
+    """Return the error for two rows of one id: rows of one input have that unless ids are given."""
+    if example.input != first.input:
+        problem = f"{example.id!r} stands in {earlier} too; give each an id of its own"
+    elif example.expected != first.expected:
+        problem = f"the input of {earlier} again, with another label; keep the right one"
+    else:
+        problem = f"the input and the label of {earlier} again; remove one"
+    return place.error("id", problem)
 
 
 def _check(graph: Graph[Any], place: Place, example: Example) -> None:

@@ -156,9 +156,9 @@ def import_examples(
         fields: where the fields come from; None for a file in our own form.
         label: who labelled the rows that do not say so themselves.
 
-    What a row does not say: the id is a digest of input and expected outcome, the family is
-    `family_of` the input. Raises DatasetError for the first row that cannot be used, InputError
-    for a map without input or expected outcome.
+    What a row does not say: the id is a digest of the input, so that a corrected label leaves the
+    example the same; the family is `family_of` the input. Raises DatasetError for the first row
+    that cannot be used, InputError for a map without input or expected outcome.
     """
     for name in ("input", "expected"):
         if fields is not None and name not in fields:
@@ -197,8 +197,7 @@ def _example(row: Row, fields: FieldMap | None, label: Label | None) -> dict[str
         if raw.get("family") in (None, ""):
             raw["family"] = family_of(raw["input"])
         if raw.get("id") in (None, ""):
-            key = {"input": raw["input"], "expected": raw["expected"]}
-            raw["id"] = f"row-{short(digest(key))}"
+            raw["id"] = f"row-{short(digest(raw['input']))}"
     except (ValueError, RecursionError) as exc:
         raise row.place.error("input", f"no value of JSON: {exc}") from exc
     return raw

@@ -26,6 +26,9 @@ class Place:
     """From 1; 0 for the file as a whole."""
     unit: str = "line"
 
+    def __str__(self) -> str:
+        return f"{self.file}, {self.unit} {self.number}" if self.number else self.file
+
     def error(self, field: str, message: str) -> DatasetError:
         """Return the error for what is wrong here."""
         return DatasetError(message, file=self.file, line=self.number, field=field, unit=self.unit)

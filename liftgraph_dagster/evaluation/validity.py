@@ -18,7 +18,7 @@ from liftgraph_dagster.evaluation.bootstrap import (
     percentile_interval,
 )
 
-CONSTRUCT_ONLY = "metric validity: construct (dose-response) only"
+CONSTRUCT_ONLY = "metric validity: construct (dose-response) only, and that where it was measured"
 """What can be said of a metric while nobody has marked an outcome."""
 
 

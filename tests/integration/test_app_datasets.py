@@ -367,7 +367,7 @@ async def test_another_example_under_the_id_of_one_of_the_files_is_refused(
     other = Dataset("tickets", (make_example("billing-1", input="I paid once."),))
 
     async with opened(bare, examples=[file]) as lg:
-        with pytest.raises(DatasetError, match="'billing-1' stands in an earlier example too"):
+        with pytest.raises(DatasetError, match="'billing-1' stands in the files of tickets"):
             await lg.name_dataset(other, "tickets")
         own = await lg.dataset("tickets")
 

@@ -132,10 +132,10 @@ async def test_a_list_is_filtered(
 async def test_a_list_comes_in_pages(cli: Cli, installation: Settings) -> None:
     ids = await three_executions(installation)
 
-    first = cli("execution", "list", "--limit", "2")
+    first = cli("execution", "list", "--graph", "tickets", "--limit", "2")
     second = json_of(cli("execution", "list", "--limit", "2", "--before", ids[1], "--json"))
 
-    assert f"execution list --before {ids[1]}" in first.stdout
+    assert f"execution list --graph tickets --limit 2 --before {ids[1]}" in first.stdout
     assert [one["id"] for one in second] == [ids[0]]
 
 

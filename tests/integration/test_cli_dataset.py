@@ -57,6 +57,39 @@ def test_an_import_says_what_it_read_and_hides_what_is_sealed(cli: Cli) -> None:
     assert lines[6].startswith("smoke stands for ")
 
 
+@pytest.mark.parametrize(
+    ("texts", "warned"),
+    [
+        (["Ticket 1 about a bill.", "Ticket 2 about a bill."], True),
+        (["A ticket about a bill.", "A ticket about a password."], False),
+        (["Ticket 1 about a bill."], False),
+    ],
+    ids=["inputs alike", "inputs that differ", "one example"],
+)
+def test_examples_that_are_all_of_one_family_are_warned_of(
+    cli: Cli, folder: Path, texts: list[str], warned: bool
+) -> None:
+    """They all go to one split, which may be the sealed one."""
+    write_lines(folder / "alike.jsonl", [{"q": text, "desk": "accounts"} for text in texts])
+
+    done = cli(
+        "dataset", "import", "alike.jsonl", *SMOKE, "--map", "input=q,expected=desk", *BY_ADA
+    )
+
+    assert done.returncode == exits.SUCCESS, done.stderr
+    assert ("all examples are of one family" in done.stderr) == warned
+
+
+def test_an_empty_split_is_named_with_the_sizes_of_the_others(cli: Cli, folder: Path) -> None:
+    write_lines(folder / "one.jsonl", [{"q": "I was charged twice.", "desk": "accounts"}])
+    cli("dataset", "import", "one.jsonl", *SMOKE, "--map", "input=q,expected=desk", *BY_ADA)
+
+    done = cli("evaluate", "tickets", "--dataset", "smoke", "--split", "dev")
+
+    assert done.returncode == exits.INPUT
+    assert "has no examples in split dev: train has 1, dev has 0, sealed has 0" in done.stderr
+
+
 def test_a_dry_run_stores_nothing(cli: Cli) -> None:
     done = cli("dataset", "import", "tickets.jsonl", *SMOKE, "--dry-run")
 

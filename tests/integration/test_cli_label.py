@@ -259,7 +259,7 @@ def test_agreement_without_marks_claims_the_construct_alone(cli: Cli) -> None:
     done = cli("agreement", "tickets")
 
     assert done.returncode == exits.SUCCESS, done.stderr
-    assert done.stdout.startswith("metric validity: construct (dose-response) only\n")
+    assert done.stdout.startswith("metric validity: construct (dose-response) only, and that")
     assert "label tickets" in done.stdout
 
 

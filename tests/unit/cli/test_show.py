@@ -85,25 +85,29 @@ def test_a_listed_execution_says_when_it_began_and_ended() -> None:
 def test_a_page_of_executions_is_in_the_order_given(capsys: Capture) -> None:
     page = [make_execution(Status.FAILED), make_execution(Status.RUNNING)]
 
-    show.print_executions(page, page_is_full=False)
+    show.print_executions(page, older=None)
 
     rows = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
     assert rows[1:] == [[one.id, "tickets", one.status.value] for one in page]
 
 
-@pytest.mark.parametrize("full", [True, False])
-def test_a_full_page_says_how_to_get_the_next_one(capsys: Capture, full: bool) -> None:
+def test_a_full_page_says_how_to_get_the_next_one(capsys: Capture) -> None:
     page = [make_execution(), make_execution()]
 
-    show.print_executions(page, page_is_full=full)
+    show.print_executions(page, older="--limit 2")
 
-    assert (f"execution list --before {page[-1].id}" in capsys.readouterr().out) is full
+    assert f"execution list --limit 2 --before {page[-1].id}" in capsys.readouterr().out
 
 
 def test_no_executions_is_said(capsys: Capture) -> None:
-    show.print_executions([], page_is_full=False)
+    show.print_executions([], older=None)
 
     assert capsys.readouterr().out == "No executions.\n"
+
+
+@pytest.mark.parametrize(("n", "words"), [(0, "0 families"), (1, "1 family"), (2, "2 families")])
+def test_a_number_of_things_is_said_in_words(n: int, words: str) -> None:
+    assert show.counted(n, "family", "families") == words
 
 
 def test_a_result_shows_outcome_cost_and_where_to_look(capsys: Capture) -> None:

@@ -41,7 +41,10 @@ def report(*several: list[Mark], metric: str | None = "quality", **known: Any) -
 def test_without_marks_only_the_construct_may_be_claimed() -> None:
     found = report()
 
-    assert found.claim == "metric validity: construct (dose-response) only"
+    assert (
+        found.claim
+        == "metric validity: construct (dose-response) only, and that where it was measured"
+    )
     assert found.scales == ()
 
 

@@ -117,6 +117,23 @@ def test_new_examples_move_no_old_one() -> None:
         assert set(DATASET.split(split)) == set(grown.split(split)) - set(new)
 
 
+def test_a_split_that_has_examples_is_returned() -> None:
+    split = split_of(EXAMPLES[0].family)
+
+    assert DATASET.filled_split(split) == DATASET.split(split) != ()
+
+
+@pytest.mark.parametrize("empty", Split)
+def test_an_empty_split_is_an_error_that_tells_the_sizes_of_all(empty: Split) -> None:
+    others = Dataset("tickets", tuple(e for e in EXAMPLES if split_of(e.family) is not empty))
+    sizes = ", ".join(f"{split} has {len(others.split(split))}" for split in Split)
+
+    with pytest.raises(InputError) as caught:
+        others.filled_split(empty)
+
+    assert f"'tickets' has no examples in split {empty}: {sizes}" in str(caught.value)
+
+
 def test_each_example_is_in_exactly_one_split() -> None:
     assert sorted(id for split in Split for id in ids(DATASET.split(split))) == sorted(TICKETS)
 

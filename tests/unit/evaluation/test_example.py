@@ -111,7 +111,7 @@ def test_an_id_in_two_files_is_refused_where_it_stands_again(tmp_path: Path) -> 
     first = write_lines(tmp_path / "a.jsonl", [line(id="x")])
     second = write_lines(tmp_path / "b.jsonl", [line(id="y"), line(id="x")])
 
-    with pytest.raises(DatasetError, match="'x' stands in an earlier line too") as caught:
+    with pytest.raises(DatasetError, match="the input and the label of a") as caught:
         read_examples(GRAPH, [first, second])
 
     assert (caught.value.file, caught.value.line, caught.value.field) == ("b.jsonl", 2, "id")

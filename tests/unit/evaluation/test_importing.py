@@ -325,7 +325,8 @@ def test_a_path_that_leads_nowhere_inside_a_column_is_refused_at_its_row(tmp_pat
         ({"difficulty": 9}, "difficulty", "less than or equal to 5"),
         ({"id": True}, "id", "valid string"),
         ({"family": {"a": 1}}, "family", "valid string"),
-        ({"id": "first"}, "id", "stands in an earlier line too"),
+        ({"id": "first"}, "id", "the input and the label of a.jsonl, line 1 again; remove one"),
+        ({"id": "first", "input": "b"}, "id", "'first' stands in a.jsonl, line 1 too"),
     ],
 )
 def test_a_row_that_the_graph_does_not_take_is_named_with_its_field(
@@ -343,6 +344,25 @@ def test_a_row_that_the_graph_does_not_take_is_named_with_its_field(
 
     assert (error.line, error.field) == (2, field)
     assert says in str(error)
+
+
+def test_rows_of_one_input_and_two_labels_are_refused(tmp_path: Path) -> None:
+    file = write_csv(
+        tmp_path, ["q", "desk"], ["I paid twice.", "accounts"], ["I paid twice.", "it"]
+    )
+
+    error = refusal(file, "input=q,expected=desk")
+
+    assert error.line == 3
+    assert "the input of a.csv, line 2 again, with another label" in str(error)
+
+
+def test_a_corrected_label_leaves_the_example_the_same(tmp_path: Path) -> None:
+    mapping = "input=q,expected=desk"
+    [first] = imported(write_csv(tmp_path, ["q", "desk"], ["I paid twice.", "it"]), mapping)
+    [second] = imported(write_csv(tmp_path, ["q", "desk"], ["I paid twice.", "accounts"]), mapping)
+
+    assert (first.id, first.family) == (second.id, second.family)
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999"])
@@ -383,8 +403,8 @@ def test_a_column_of_names_says_who_labelled(tmp_path: Path) -> None:
     assert second.labelled_by == (ADA,)
 
 
-def test_an_id_follows_from_input_and_label(tmp_path: Path) -> None:
-    rows = [["q", "y"], ["a", "b"], ["a", "c"], ["b", "c"]]
+def test_an_id_follows_from_the_input(tmp_path: Path) -> None:
+    rows = [["q", "y"], ["a", "b"], ["b", "b"], ["c", "c"]]
     file = write_csv(tmp_path, *rows)
 
     ids = [example.id for example in imported(file, "input=q,expected=y")]
