@@ -88,6 +88,20 @@ def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     assert loaded.splitlines()[-1] == "[]"
 
 
+def test_a_command_that_loads_the_graphs_imports_nothing_that_it_does_not_need() -> None:
+    """Each of these takes from a half to two seconds, of a command that takes one and a half."""
+    loaded = python(
+        "import sys, atexit\n"
+        "sys.argv = ['liftgraph', 'graph', 'list']\n"
+        "slow = ('dagster', 'scipy', 'litellm', 'optuna', 'matplotlib', 'rfc3987_syntax')\n"
+        "atexit.register(lambda: print([m for m in slow if m in sys.modules]))\n"
+        "from liftgraph_dagster.cli import main\n"
+        "main()"
+    )
+
+    assert loaded.splitlines()[-1] == "[]"
+
+
 def test_importing_the_package_leaves_dspy_without_a_disk_cache() -> None:
     caches = python(
         "import liftgraph_dagster.app, dspy\n"

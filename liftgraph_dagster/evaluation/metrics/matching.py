@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 Item = TypeVar("Item")
 
@@ -42,6 +41,9 @@ def match(
     2 / (|predicted| + |expected|) when one item changes. The pairing is the optimum of the
     assignment problem (Kuhn 1955), by scipy's `linear_sum_assignment`. `similarity` lies in [0, 1].
     """
+    # Here, because it takes half a second, and loading a graph needs none of it.
+    from scipy.optimize import linear_sum_assignment
+
     if not predicted or not expected:
         return Matching(float(len(predicted) == len(expected)), [])
     values = np.array([[similarity(p, e) for e in expected] for p in predicted])
