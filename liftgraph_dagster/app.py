@@ -77,9 +77,11 @@ from liftgraph_dagster.graph.graph import Graph
 from liftgraph_dagster.graph.state import decode, refuse_surrogates
 from liftgraph_dagster.providers.client import HttpProvider
 from liftgraph_dagster.providers.contract import Provider
+from liftgraph_dagster.providers.endpoint import Credentials
 from liftgraph_dagster.providers.engine import language_model
 from liftgraph_dagster.providers.local.gateway import Gateway
 from liftgraph_dagster.providers.local.model import LocalModel
+from liftgraph_dagster.providers.retry import IN_PROCESS
 from liftgraph_dagster.services import database_server
 from liftgraph_dagster.settings import Settings
 from liftgraph_dagster.storage.database import Database
@@ -619,7 +621,7 @@ class LiftGraph:
         settings = self.settings
         if settings.model_url:
             provider = HttpProvider(
-                settings.model_url, model=settings.model, api_key=settings.model_api_key
+                settings.model_url, model=settings.model, credentials=_credentials(settings)
             )
         else:
             gateway = Gateway(LocalModel())
@@ -628,10 +630,19 @@ class LiftGraph:
                 "http://embedded",
                 model=gateway.model.revision,
                 name="local",
+                policy=IN_PROCESS,
                 transport=httpx.ASGITransport(app=gateway.app()),
             )
         self._exit.push_async_callback(provider.aclose)
         return provider
+
+
+def _credentials(settings: Settings) -> Credentials:
+    return Credentials(
+        api_key=settings.model_api_key,
+        modal_key=settings.modal_key,
+        modal_secret=settings.modal_secret,
+    )
 
 
 async def _own_dataset(graph: Graph[Any], added: Dataset | None) -> Dataset:

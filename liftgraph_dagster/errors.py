@@ -10,6 +10,8 @@ LiftGraphError
 │   └── Undefined               a statistic that the data do not determine
 ├── StorageError                the database: unreachable, too old, gone in the middle
 ├── ProviderError               a language model's server: knows `retryable` and `retry_after_s`
+│   ├── ServerUnreachable       nobody listens at its address
+│   ├── CircuitOpen             it has failed so often that nothing was sent
 │   ├── OutputTruncated         the model was cut off at `max_tokens`
 │   └── OutputInvalid           the model's answer does not match its schema
 └── ExecutionError              one execution: knows `execution_id` and `node`
@@ -125,7 +127,17 @@ class ProviderError(LiftGraphError):
         self.error_class = error_class
         self.status = status
         self.retry_after_s = retry_after_s
+        self.attempts = 1
+        """Requests that were sent before this error was the last word."""
+        self.spent_s = 0.0
+        """Seconds that they took, with the pauses between them."""
         super().__init__(message)
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        if self.attempts == 1:
+            return message
+        return f"{message} (tried {self.attempts} times in {self.spent_s:.1f} s)"
 
     @property
     def retryable(self) -> bool:
@@ -134,6 +146,14 @@ class ProviderError(LiftGraphError):
 
 
 _RETRYABLE = frozenset({ErrorClass.TRANSIENT, ErrorClass.RATE_LIMITED, ErrorClass.TIMEOUT})
+
+
+class ServerUnreachable(ProviderError):
+    """No connection could be made: nothing was sent."""
+
+
+class CircuitOpen(ProviderError):
+    """The server has failed so often that this request was not sent."""
 
 
 class OutputTruncated(ProviderError):

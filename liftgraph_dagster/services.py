@@ -45,6 +45,8 @@ def environment(settings: Settings) -> dict[str, str]:
         "LIFTGRAPH_MODEL_URL": settings.model_url,
         "LIFTGRAPH_MODEL": settings.model,
         "LIFTGRAPH_MODEL_API_KEY": settings.model_api_key,
+        "LIFTGRAPH_MODAL_KEY": settings.modal_key,
+        "LIFTGRAPH_MODAL_SECRET": settings.modal_secret,
         "LIFTGRAPH_GRAPHS": ",".join(settings.graphs),
         "DAGSTER_HOME": str(settings.home / "dagster"),
         "DAGSTER_DISABLE_TELEMETRY": "true",

@@ -37,6 +37,10 @@ class Settings:
     model: str = "default"
     """What is sent as the model's name to that server."""
     model_api_key: str | None = field(default=None, repr=False)
+    """Sent to that server as a bearer token."""
+    modal_key: str | None = field(default=None, repr=False)
+    """With `modal_secret`, a token of Modal's proxy auth, if the server stands behind that."""
+    modal_secret: str | None = field(default=None, repr=False)
     graphs: tuple[str, ...] = ("liftgraph_dagster.prompt_to_code.graph",)
     """Modules that each hold a `graph`."""
     concurrency: int = 4
@@ -112,6 +116,8 @@ _READERS: Mapping[str, Any] = {
     "model_url": str,
     "model": str,
     "model_api_key": str,
+    "modal_key": str,
+    "modal_secret": str,
     "graphs": _modules,
     "concurrency": _positive,
     "lease_s": _seconds,

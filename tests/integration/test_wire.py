@@ -13,6 +13,7 @@ import pytest
 from liftgraph_dagster.errors import ConfigurationError
 from liftgraph_dagster.providers.adapter import ProviderAdapter
 from liftgraph_dagster.providers.client import HttpProvider
+from liftgraph_dagster.providers.endpoint import Credentials
 from liftgraph_dagster.providers.engine import language_model, our_error
 from tests.support.recording_server import Received, RecordingServer, completion
 
@@ -108,7 +109,9 @@ def server() -> Iterator[RecordingServer]:
 
 @pytest.fixture
 async def provider(server: RecordingServer) -> AsyncIterator[HttpProvider]:
-    opened = HttpProvider(server.url, model="Qwen/Qwen2.5@1", api_key="sk-secret")
+    opened = HttpProvider(
+        server.url, model="Qwen/Qwen2.5@1", credentials=Credentials(api_key="sk-secret")
+    )
     yield opened
     await opened.aclose()
 

@@ -21,7 +21,15 @@ SET = Settings(
 
 @pytest.fixture(autouse=True)
 def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "DAGSTER_DATABASE_URL", "MODEL_URL", "MODEL", "MODEL_API_KEY"):
+    for name in (
+        "DATABASE_URL",
+        "DAGSTER_DATABASE_URL",
+        "MODEL_URL",
+        "MODEL",
+        "MODEL_API_KEY",
+        "MODAL_KEY",
+        "MODAL_SECRET",
+    ):
         monkeypatch.delenv(f"LIFTGRAPH_{name}", raising=False)
 
 
@@ -94,7 +102,9 @@ def test_what_is_not_set_is_not_handed_on() -> None:
     assert not {"LIFTGRAPH_DATABASE_URL", "LIFTGRAPH_MODEL_URL"} & variables.keys()
 
 
-@pytest.mark.parametrize("name", ["MODEL_URL", "DATABASE_URL", "MODEL_API_KEY"])
+@pytest.mark.parametrize(
+    "name", ["MODEL_URL", "DATABASE_URL", "MODEL_API_KEY", "MODAL_KEY", "MODAL_SECRET"]
+)
 def test_a_child_does_not_inherit_what_our_settings_leave_out(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

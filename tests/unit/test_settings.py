@@ -19,6 +19,8 @@ from liftgraph_dagster.settings import Settings
         ("LIFTGRAPH_MODEL_URL", "http://m", "model_url", "http://m"),
         ("LIFTGRAPH_MODEL", "qwen", "model", "qwen"),
         ("LIFTGRAPH_MODEL_API_KEY", "s3cret", "model_api_key", "s3cret"),
+        ("LIFTGRAPH_MODAL_KEY", "wk-1", "modal_key", "wk-1"),
+        ("LIFTGRAPH_MODAL_SECRET", "ws-1", "modal_secret", "ws-1"),
         ("LIFTGRAPH_GRAPHS", "one", "graphs", ("one",)),
         ("LIFTGRAPH_GRAPHS", " one, two,", "graphs", ("one", "two")),
         ("LIFTGRAPH_CONCURRENCY", "1", "concurrency", 1),

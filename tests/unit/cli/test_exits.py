@@ -19,6 +19,8 @@ CODES = {
     "Undefined": exits.INPUT,
     "StorageError": exits.DATABASE,
     "ProviderError": exits.MODEL,
+    "ServerUnreachable": exits.MODEL,
+    "CircuitOpen": exits.MODEL,
     "OutputTruncated": exits.MODEL,
     "OutputInvalid": exits.MODEL,
     "ExecutionError": exits.EXECUTION,

@@ -10,6 +10,8 @@ from dspy import lm15
 
 from liftgraph_dagster.providers.client import HttpProvider
 from liftgraph_dagster.providers.contract import ChatRequest, ChatResponse, Message
+from liftgraph_dagster.providers.endpoint import Credentials
+from liftgraph_dagster.providers.retry import ONCE
 
 SCHEMA = {
     "type": "object",
@@ -54,8 +56,9 @@ def chat_response(content: str = '{"a": 1}', **choice: Any) -> ChatResponse:
 
 
 def http_provider(handler: Handler, **arguments: Any) -> HttpProvider:
-    """Return a provider of a foreign server that answers what `handler` says."""
-    arguments = {"model": "m", "api_key": KEY} | arguments
+    """Return a provider of a foreign server that answers what `handler` says. It asks once."""
+    given = {"model": "m", "credentials": Credentials(api_key=KEY), "policy": ONCE}
+    arguments = given | arguments
     return HttpProvider("http://there:1", transport=httpx.MockTransport(handler), **arguments)
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from liftgraph_dagster.errors import LiftGraphError, ProviderError
 from liftgraph_dagster.providers.client import HttpProvider
+from liftgraph_dagster.providers.endpoint import Credentials
+from liftgraph_dagster.providers.retry import ONCE
 from tests.unit.providers.factories import (
     ANSWER,
     ASKED,
@@ -40,7 +42,7 @@ async def test_the_key_stands_in_no_error_even_when_the_server_repeats_it(
 
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it() -> None:
     with pytest.raises(LiftGraphError) as raised:
-        http_provider(answering(200, ANSWER), api_key=f"{KEY}é")
+        http_provider(answering(200, ANSWER), credentials=Credentials(api_key=f"{KEY}é"))
 
     assert KEY not in "".join(traceback.format_exception(raised.value))
 
@@ -48,12 +50,12 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it() -> None:
 def test_the_key_stands_in_no_representation() -> None:
     it = http_provider(answering(200, ANSWER))
 
-    assert KEY not in f"{it!r} {it} {vars(it)}"
+    assert KEY not in f"{it!r} {it} {vars(it)} {it.endpoint!r} {it.endpoint}"
 
 
 async def test_a_password_in_the_address_is_not_shown() -> None:
     transport = httpx.MockTransport(answering(500))
-    it = HttpProvider("http://ada:pass-word@there", model="m", transport=transport)
+    it = HttpProvider("http://ada:pass-word@there", model="m", policy=ONCE, transport=transport)
 
     with pytest.raises(ProviderError) as raised:
         await it.complete(ASKED)
