@@ -6,8 +6,15 @@ from typing import Any
 import httpx
 import pytest
 
-from liftgraph_dagster.errors import ErrorClass, LiftGraphError, ProviderError, ServerUnreachable
+from liftgraph_dagster.errors import (
+    ConfigurationError,
+    ErrorClass,
+    LiftGraphError,
+    ProviderError,
+    ServerUnreachable,
+)
 from liftgraph_dagster.providers.client import HttpProvider
+from liftgraph_dagster.providers.endpoint import Credentials
 from tests.unit.providers.factories import (
     ANSWER,
     ASKED,
@@ -289,3 +296,42 @@ async def test_a_redirect_is_followed() -> None:
     response = await http_provider(handler).complete(ASKED)
 
     assert response.id == "/result/1"
+
+
+async def test_a_password_in_the_address_becomes_a_header() -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=ANSWER)
+
+    transport = httpx.MockTransport(handler)
+    it = HttpProvider("http://ada:p%40ss@there", model="m", transport=transport)
+    await it.complete(ASKED)
+
+    assert seen[0].headers["authorization"] == "Basic YWRhOnBAc3M="
+    assert str(seen[0].url) == "http://there/v1/chat/completions"
+
+
+async def test_a_host_that_moves_its_visitors_on_to_https_gets_the_key() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append((request.url.scheme, request.headers.get("authorization")))
+        if request.url.scheme == "http":
+            return httpx.Response(308, headers={"location": "https://there/v1/chat/completions"})
+        return httpx.Response(200, json=ANSWER)
+
+    transport = httpx.MockTransport(handler)
+    it = HttpProvider(
+        "http://there", model="m", credentials=Credentials(api_key=KEY), transport=transport
+    )
+    await it.complete(ASKED)
+
+    assert seen == [("http", f"Bearer {KEY}"), ("https", f"Bearer {KEY}")]
+
+
+@pytest.mark.parametrize("given", [{"modal_key": "wk"}, {"modal_secret": "ws"}])
+def test_half_of_modals_pair_is_refused(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="takes a pair"):
+        HttpProvider("http://there", model="m", credentials=Credentials(**given))
