@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,9 @@ from liftgraph_dagster.storage.database import Database
 from liftgraph_dagster.storage.embedded import EmbeddedPostgres
 
 _numbers = itertools.count(1)
+
+# A shell that starts the tests in the background has them ignore interrupts, and all they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

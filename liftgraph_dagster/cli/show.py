@@ -136,6 +136,7 @@ def print_executions(executions: Sequence[Execution], *, older: str | None) -> N
         out.print(
             f"older: {command()} execution list {older} --before {executions[-1].id}",
             style="bright_black",
+            soft_wrap=True,
         )
 
 
