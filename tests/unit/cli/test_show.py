@@ -93,7 +93,6 @@ def test_a_page_of_executions_is_in_the_order_given(capsys: Capture) -> None:
 
 def test_a_full_page_says_how_to_get_the_next_one(capsys: Capture) -> None:
     page = [make_execution(), make_execution()]
-    last = page[-1].id
 
     show.print_executions(page, older="--graph of_a_long_name --status succeeded --limit 2")
 
