@@ -365,6 +365,7 @@ def _line_json(line: TraceLine) -> dict[str, Any]:
         "error": vars(event.error) if event.error else None,
         "note": event.note,
         "tokens": event.usage.tokens,
+        "evidence": json.loads(event.evidence) if event.evidence else None,
     }
 
 

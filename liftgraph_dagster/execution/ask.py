@@ -36,6 +36,7 @@ from liftgraph_dagster.graph.node import (
 from liftgraph_dagster.graph.state import GraphState
 from liftgraph_dagster.providers.adapter import SchemaAdapter, output_model
 from liftgraph_dagster.providers.engine import ModelCall, recorded_calls
+from liftgraph_dagster.providers.evidence import evidence_in, with_evidence
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Answer:
     output: bytes
     """The answer's fields, JSON."""
     usage: Usage = NO_USAGE
+    evidence: bytes | None = None
+    """What `providers.evidence` finds in it, JSON; None when the node asks for no `logprobs`."""
     predictors: tuple[NodeEvent, ...] = ()
     """What the predictors inside a ModuleNode answered."""
 
@@ -85,11 +88,16 @@ class Asker:
         predictors = _PredictorRecorder(module) if isinstance(node, ModuleNode) else None
         with recorded_calls() as calls, self._context(predictors):
             prediction = await module.acall(**inputs)
+        evidence = None
+        if isinstance(node, SignatureNode) and calls and calls[-1].logprobs:
+            evidence = evidence_in(calls[-1].logprobs)
+            with_evidence(prediction, evidence)
         return Answer(
             prediction,
             input_digest,
             _json(_fields(prediction, module)),
             usage=usage_of(calls),
+            evidence=None if evidence is None else _json(evidence),
             predictors=predictors.events() if predictors else (),
         )
 

@@ -136,6 +136,9 @@ class NodeEvent:
     note: str | None = None
     """Why the status changed."""
     usage: Usage = NO_USAGE
+    evidence: bytes | None = None
+    """What the model's probabilities say of the answer, JSON, see `providers.evidence`; None when
+    the node asks for no `logprobs`."""
     seq: int = 0
     """Place in the history, from 1; given by the store."""
 

@@ -349,6 +349,7 @@ class _StepRuntime:
             "input_digest": answer.input_digest,
             "output": answer.output,
             "usage": answer.usage,
+            "evidence": answer.evidence,
         }
 
     def predictors(self, line: str) -> list[NodeEvent]:

@@ -85,7 +85,8 @@ class SignatureNode(CallNode[StateT], Generic[StateT]):
     kind = "signature"
     signature: ClassVar[type[dspy.Signature]]
     lm_config: ClassVar[Mapping[str, Any]] = {}
-    """Sampling settings for this node's calls: temperature, max_tokens, n."""
+    """Sampling settings for this node's calls: temperature, max_tokens; `logprobs=True` for
+    evidence, see `providers.evidence`."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

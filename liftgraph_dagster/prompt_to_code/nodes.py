@@ -37,6 +37,7 @@ from liftgraph_dagster.prompt_to_code.signatures import (
 )
 from liftgraph_dagster.prompt_to_code.state import PromptState
 from liftgraph_dagster.prompt_to_code.types import is_type_hint, written
+from liftgraph_dagster.providers.evidence import evidence_of
 
 
 class ExtractIntent(SignatureNode[PromptState]):
@@ -126,9 +127,10 @@ class AssembleIR(FunctionNode[PromptState]):
 
 
 class SuggestHoles(SignatureNode[PromptState]):
-    """Candidates for each hole."""
+    """Candidates for each hole, with how probable the model finds each."""
 
     signature = SuggestHolesSignature
+    lm_config = {"logprobs": True}
     reads = ("prompt", "ir")
     writes = ("suggestions",)
 
@@ -137,13 +139,14 @@ class SuggestHoles(SignatureNode[PromptState]):
 
     def update_state(self, state: PromptState, prediction: dspy.Prediction) -> None:
         known = {hole.identifier for hole in _ir(state).holes}
-        state.suggestions = {
-            suggestion.identifier: Candidates(
-                options=[Candidate(value=value) for value in dict.fromkeys(suggestion.values)]
-            )
-            for suggestion in prediction.suggestions
-            if suggestion.identifier in known
-        }
+        state.suggestions = {}
+        for place, suggestion in enumerate(prediction.suggestions):
+            options: dict[str, Candidate[str]] = {}
+            for nr, value in enumerate(suggestion.values):
+                evidence = evidence_of(prediction, "suggestions", place, "values", nr)
+                options.setdefault(value, Candidate(value=value, evidence=evidence))
+            if suggestion.identifier in known:
+                state.suggestions[suggestion.identifier] = Candidates(options=[*options.values()])
 
     async def run(self, ctx: Context[PromptState]) -> GenerateCode:
         await self.ask(ctx)

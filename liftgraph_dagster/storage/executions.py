@@ -39,7 +39,7 @@ from liftgraph_dagster.storage.database import Database
 _EVENT_COLUMNS = (
     "at", "kind", "node", "node_type", "branch", "attempt", "duration_us", "reads", "input_digest",
     "output", "state_patch", "next_node", "next_args", "error", "note", "calls", "prompt_tokens",
-    "cached_tokens", "completion_tokens", "model_us", "model", "cost",
+    "cached_tokens", "completion_tokens", "model_us", "model", "cost", "evidence",
 )  # fmt: skip
 _NO_LIMIT = 2**31 - 1
 
@@ -240,6 +240,7 @@ def _row(event: NodeEvent) -> dict[str, Any]:
         "model_us": round(usage.model_seconds * 1e6),
         "model": usage.model,
         "cost": usage.cost,
+        "evidence": pack(event.evidence),
     }
 
 
@@ -270,6 +271,7 @@ def _event(row: asyncpg.Record) -> NodeEvent:
             cost=row["cost"],
         ),
         seq=row["seq"],
+        evidence=unpack(row["evidence"]),
     )
 
 

@@ -70,6 +70,7 @@ events = st.builds(
     | st.builds(NodeError, error_class=st.sampled_from(ErrorClass), type=names, message=st.text()),
     note=st.none() | names,
     usage=usages,
+    evidence=st.none() | json_bytes,
 )
 executions = st.builds(
     fresh,

@@ -8,18 +8,24 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import dspy
 import httpx
 import pydantic
 import pytest
+from pydantic_graph import End
 
+from liftgraph_dagster import Context, Graph, GraphState, SignatureNode
 from liftgraph_dagster.errors import ConfigurationError, OutputTruncated, ProviderError
+from liftgraph_dagster.execution.ask import Asker
+from liftgraph_dagster.execution.program import Program
 from liftgraph_dagster.providers.adapter import ProviderAdapter
 from liftgraph_dagster.providers.client import HttpProvider
 from liftgraph_dagster.providers.contract import ChatRequest, ChatResponse, Provider
 from liftgraph_dagster.providers.engine import our_error, recorded_calls
+from liftgraph_dagster.providers.evidence import evidence_of
 from liftgraph_dagster.providers.local.gateway import Gateway
 from liftgraph_dagster.providers.local.model import LocalModel, weights
 
@@ -114,6 +120,59 @@ async def test_a_thread_is_answered_as_the_async_form_is(served: HttpProvider) -
         in_thread = await asyncio.to_thread(predict, thing="a house")
 
     assert dict(in_thread.items()) == dict(awaited.items())
+
+
+async def test_four_threads_are_answered_within_their_schema(served: HttpProvider) -> None:
+    """As an optimizer asks."""
+    adapter = ProviderAdapter(served, temperature=0.0, max_tokens=60)
+    predict = dspy.Predict(Measure)
+
+    def ask(thing: str) -> dspy.Prediction:
+        with dspy.context(lm=adapter.lm, adapter=adapter.adapter):
+            return predict(thing=thing)
+
+    things = ["a house", "a road", "a shoe", "a ship"] * 2
+    with ThreadPoolExecutor(4) as pool:
+        loop = asyncio.get_running_loop()
+        answers = await asyncio.gather(*(loop.run_in_executor(pool, ask, one) for one in things))
+
+    assert all(isinstance(size, Size) for answer in answers for size in answer.sizes)
+
+
+class Sizing(GraphState):
+    thing: str
+    sizes: list[Size] = []
+    sure: bool = False
+
+
+class Sizes(SignatureNode[Sizing]):
+    """Sizes, with how probable the model finds each value."""
+
+    signature = Measure
+    lm_config = {"logprobs": True}
+
+    async def run(self, ctx: Context[Sizing]) -> End[None]:
+        await self.ask(ctx)
+        return End(None)
+
+
+async def test_each_value_of_an_answer_has_the_models_own_probability(served: HttpProvider) -> None:
+    graph = Graph(
+        "sizes",
+        state=Sizing,
+        nodes=[Sizes],
+        start=lambda thing: Sizing(thing=thing),
+        outcome=lambda state: state.sizes,
+    )
+    lm = ProviderAdapter(served, temperature=0.0, max_tokens=60).lm
+    asker = Asker(graph, Program("sizes"), lm)
+
+    answer = await asker.answer(Sizes(), Sizing(thing="a house"))
+
+    evidence = json.loads(answer.evidence or b"")
+    assert {"/sizes", "/sizes/0", "/sizes/0/unit", "/sizes/0/value", "/sure"} <= evidence.keys()
+    assert all(one["logprob"] <= 0 and one["tokens"] >= 1 for one in evidence.values())
+    assert evidence_of(answer.prediction, "sure") == evidence["/sure"]
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)

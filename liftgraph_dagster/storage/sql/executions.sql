@@ -67,13 +67,13 @@ WITH moved AS (
     INSERT INTO node_events (
         execution_id, seq, at, kind, node, node_type, branch, attempt, duration_us, reads,
         input_digest, output, state_patch, next_node, next_args, error, note, calls, prompt_tokens,
-        cached_tokens, completion_tokens, model_us, model, cost
+        cached_tokens, completion_tokens, model_us, model, cost, evidence
     )
     SELECT moved.id, :rev + event.nr, event.at, event.kind, event.node, event.node_type,
         event.branch, event.attempt, event.duration_us, event.reads, event.input_digest,
         event.output, event.state_patch, event.next_node, event.next_args, event.error, event.note,
         event.calls, event.prompt_tokens, event.cached_tokens, event.completion_tokens,
-        event.model_us, event.model, event.cost
+        event.model_us, event.model, event.cost, event.evidence
     FROM moved, unnest(
         CAST(:at AS timestamptz[]), CAST(:kind AS text[]), CAST(:node AS text[]),
         CAST(:node_type AS text[]), CAST(:branch AS text[]), CAST(:attempt AS smallint[]),
@@ -82,11 +82,12 @@ WITH moved AS (
         CAST(:next_args AS bytea[]), CAST(:error AS bytea[]), CAST(:note AS text[]),
         CAST(:calls AS integer[]), CAST(:prompt_tokens AS integer[]),
         CAST(:cached_tokens AS integer[]), CAST(:completion_tokens AS integer[]),
-        CAST(:model_us AS bigint[]), CAST(:model AS text[]), CAST(:cost AS double precision[])
+        CAST(:model_us AS bigint[]), CAST(:model AS text[]), CAST(:cost AS double precision[]),
+        CAST(:evidence AS bytea[])
     ) WITH ORDINALITY AS event (
         at, kind, node, node_type, branch, attempt, duration_us, reads, input_digest, output,
         state_patch, next_node, next_args, error, note, calls, prompt_tokens, cached_tokens,
-        completion_tokens, model_us, model, cost, nr
+        completion_tokens, model_us, model, cost, evidence, nr
     )
 )
 SELECT id
@@ -119,7 +120,7 @@ FROM moved
 SELECT
     seq, at, kind, node, node_type, branch, attempt, duration_us, reads, input_digest, output,
     state_patch, next_node, next_args, error, note, calls, prompt_tokens, cached_tokens,
-    completion_tokens, model_us, model, cost
+    completion_tokens, model_us, model, cost, evidence
 FROM node_events
 WHERE execution_id = :id
     AND seq > :after

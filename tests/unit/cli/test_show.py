@@ -218,6 +218,7 @@ def test_a_timeline_for_programs_has_everything(capsys: Capture) -> None:
         "error": None,
         "note": None,
         "tokens": 12,
+        "evidence": None,
     }
     assert found["events"][1]["error"] == {
         "error_class": "transient", "type": "ProviderError", "message": "down",

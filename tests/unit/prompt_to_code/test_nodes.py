@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import dspy
 import pytest
 
 from liftgraph_dagster.errors import NodeFailed
@@ -18,11 +20,12 @@ from liftgraph_dagster.execution.store import MemoryStateStore
 from liftgraph_dagster.graph.state import decode
 from liftgraph_dagster.prompt_to_code import running
 from liftgraph_dagster.prompt_to_code.graph import graph
-from liftgraph_dagster.prompt_to_code.ir import IR, HoleKind, TypedHole
-from liftgraph_dagster.prompt_to_code.nodes import CheckCode
+from liftgraph_dagster.prompt_to_code.ir import IR, HoleKind, Intent, Signature, TypedHole
+from liftgraph_dagster.prompt_to_code.nodes import CheckCode, SuggestHoles
 from liftgraph_dagster.prompt_to_code.state import PromptState
 from liftgraph_dagster.providers.contract import ChatRequest
 from liftgraph_dagster.providers.engine import language_model
+from liftgraph_dagster.providers.evidence import with_evidence
 from liftgraph_dagster.providers.scripted import ScriptedProvider
 from liftgraph_dagster.sandbox.sandbox import Report, Sandbox, SandboxUnavailable
 from tests.support.model_server import ANSWERS, asked
@@ -214,6 +217,20 @@ async def test_suggestions_are_candidates_best_first_without_repeats() -> None:
     options = driven.state.suggestions["digits"].options
     assert [option.value for option in options] == ["2", "0"]
     assert {option.confidence for option in options} == {None}
+
+
+def test_a_candidate_has_the_models_own_probability() -> None:
+    hole = TypedHole(identifier="digits", type_hint="int")
+    ir = IR(intent=Intent(summary="s"), signature=Signature(name="f"), holes=[hole])
+    state = PromptState(prompt="p", ir=ir)
+    suggestion = SimpleNamespace(identifier="digits", values=["2", "0"])
+    prediction = dspy.Prediction(suggestions=[suggestion])
+    one, other = {"logprob": -0.1, "tokens": 1.0}, {"logprob": -3.0, "tokens": 1.0}
+    with_evidence(prediction, {"/suggestions/0/values/0": one, "/suggestions/0/values/1": other})
+
+    SuggestHoles().update_state(state, prediction)
+
+    assert [option.evidence for option in state.suggestions["digits"].options] == [one, other]
 
 
 async def test_a_suggestion_for_what_is_no_hole_is_dropped() -> None:
