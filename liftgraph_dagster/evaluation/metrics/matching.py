@@ -9,6 +9,10 @@ import numpy as np
 
 Item = TypeVar("Item")
 
+_UNITS = 2.0**40
+"""Similarities are added as whole multiples of 1 / _UNITS. Such sums are exact (below 2**53), so
+that two best pairings, of which the order of the items chooses one, have the very same score."""
+
 
 class Pair(NamedTuple):
     """Two items that belong together."""
@@ -47,11 +51,12 @@ def match(
     if not predicted or not expected:
         return Matching(float(len(predicted) == len(expected)), [])
     values = np.array([[similarity(p, e) for e in expected] for p in predicted])
-    rows, columns = linear_sum_assignment(values, maximize=True)
+    units = np.rint(values * _UNITS)
+    rows, columns = linear_sum_assignment(units, maximize=True)
     pairs = [
         Pair(int(p), int(e), float(values[p, e]))
         for p, e in sorted(zip(rows, columns, strict=True), key=lambda pair: int(pair[1]))
         if values[p, e] > 0
     ]
-    total = sum(sorted(pair.similarity for pair in pairs))
+    total = float(units[rows, columns].sum()) / _UNITS
     return Matching(2 * total / (len(predicted) + len(expected)), pairs)

@@ -71,6 +71,23 @@ def test_the_order_does_not_count(
     assert match(shuffled, expected, near).score == match(predicted, expected, near).score
 
 
+@pytest.mark.parametrize(
+    "table",
+    [[[0.8, 0.7], [0.2, 0.1]], [[0.2, 0.9, 0.5], [0.2, 0.6, 0.0], [0.1, 0.4, 0.1]]],
+    ids=["two items", "three items"],
+)
+def test_of_two_best_pairings_either_has_the_same_score_to_the_last_bit(
+    table: list[list[float]],
+) -> None:
+    """0.8 + 0.1 and 0.7 + 0.2 are two numbers in floating point; the order chooses one of them."""
+    items = range(len(table))
+    orders = itertools.permutations(items)
+
+    scores = {match(order, items, lambda p, e: table[p][e]).score for order in orders}
+
+    assert len(scores) == 1
+
+
 @given(NUMBERS, NUMBERS, st.integers(0, 5), st.integers(0, 5))
 def test_a_changed_item_moves_the_score_by_its_share_at_the_most(
     predicted: list[int], expected: list[int], place: int, changed: int
